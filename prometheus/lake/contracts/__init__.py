@@ -1,0 +1,28 @@
+"""Every table of the lake, declared once. A column that is not here does not get in."""
+
+from __future__ import annotations
+
+from prometheus.errors import RequestError
+from prometheus.lake.contract import TableContract
+from prometheus.lake.contracts import embeddings, engines, operations, raw
+
+ALL_TABLES: tuple[TableContract, ...] = (*raw.TABLES, *embeddings.TABLES, *engines.TABLES, *operations.TABLES)
+CONTRACTS: dict[str, TableContract] = {t.name: t for t in ALL_TABLES}
+
+
+def contract(name: str) -> TableContract:
+    """Return the contract of a table.
+
+    Raises
+    ------
+    RequestError
+        When no such table is declared; the sentence lists those that are.
+    """
+    try:
+        return CONTRACTS[name]
+    except KeyError:
+        known = ", ".join(sorted(CONTRACTS))
+        raise RequestError(f"there is no table {name!r}; the lake knows {known}") from None
+
+
+__all__ = ["ALL_TABLES", "CONTRACTS", "contract"]

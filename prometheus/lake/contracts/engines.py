@@ -1,0 +1,64 @@
+"""What the engines write. Rows are keyed by entity, date, model and variant, never by a random id."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from prometheus.lake.contract import COUNT, DAY, REAL, TEXT, VECTOR, Column, TableContract
+
+LABEL_PROBABILITIES = pa.list_(
+    pa.field(
+        "element",
+        pa.struct([pa.field("label", pa.string(), nullable=False), pa.field("probability", pa.float64(), nullable=False)]),
+        nullable=False,
+    )
+)
+
+REGIMES = TableContract(
+    name="regimes",
+    doc="one region's regime on a session, as its head saw it",
+    columns=(
+        Column("region", TEXT, "US, EU or ASIA"),
+        Column("as_of_date", DAY, "the session; known at its cutoff"),
+        Column("as_of_year", pa.int32(), "year of as_of_date"),
+        Column("proxy", TEXT, "whose window it is: MARKET, or an instrument"),
+        Column("model_id", TEXT, "numeric model of the embedding"),
+        Column("variant", TEXT, "named settings; v0 is the default"),
+        Column("regime_label", TEXT, "CRISIS, RISK_OFF, NEUTRAL or CARRY; null with a reason", nullable=True),
+        Column("confidence", REAL, "probability of the label", nullable=True),
+        Column("probabilities", LABEL_PROBABILITIES, "probability of every label", nullable=True),
+        Column("backend", TEXT, "the head, for example prototypes"),
+        Column("fitted_on", DAY, "last session the head's fit had seen", nullable=True),
+        Column("reason", TEXT, "why there is no label", nullable=True),
+        Column("regime_embedding", VECTOR, "the window's embedding in R^384"),
+    ),
+    key=("region", "as_of_date", "proxy", "model_id", "variant"),
+    partition_by=("as_of_year",),
+    table_class="vintage",
+    layer="engines",
+)
+
+REGIME_PROTOTYPES = TableContract(
+    name="regime_prototypes",
+    doc="one prototype of a fitted regime head",
+    columns=(
+        Column("region", TEXT, "US, EU or ASIA"),
+        Column("proxy", TEXT, "whose windows it was fitted on"),
+        Column("model_id", TEXT, "numeric model of the embeddings"),
+        Column("variant", TEXT, "named settings"),
+        Column("year", pa.int32(), "the year the fit serves"),
+        Column("label", TEXT, "the regime it stands for"),
+        Column("as_of_date", DAY, "last session of the year before: nothing later was used"),
+        Column("num_windows", COUNT, "windows in the cluster"),
+        Column("mean_volatility", REAL, "mean annualised realised volatility of the cluster's windows"),
+        Column("mean_return", REAL, "mean annualised log return of the cluster's windows"),
+        Column("temperature", REAL, "T of softmax(-squared distance / T), from the training distances"),
+        Column("centroid", VECTOR, "the prototype in R^384"),
+    ),
+    key=("region", "proxy", "model_id", "variant", "year", "label"),
+    partition_by=(),
+    table_class="vintage",
+    layer="engines",
+)
+
+TABLES = (REGIMES, REGIME_PROTOTYPES)

@@ -1,0 +1,58 @@
+"""The one vector width of the house, and the way between NumPy blocks and Arrow list columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+EMBEDDING_DIM = 384
+"""Width of every embedding: numeric, text and joint vectors live in R^384."""
+
+
+def to_list_array(vectors: NDArray[np.float32]) -> pa.Array:
+    """Wrap a block of vectors as an Arrow list column, without a copy when it is C-contiguous float32.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d)
+        One vector a row.
+
+    Returns
+    -------
+    pyarrow.ListArray
+        ``n`` lists of ``d`` non-null float32 values.
+    """
+    import pyarrow as pa
+
+    block = np.ascontiguousarray(vectors, dtype=np.float32)
+    n, width = block.shape
+    offsets = pa.array(np.arange(0, (n + 1) * width, width, dtype=np.int32)[: n + 1])
+    kind = pa.list_(pa.field("element", pa.float32(), nullable=False))
+    return pa.ListArray.from_arrays(offsets, pa.array(block.reshape(-1)), type=kind)
+
+
+def from_list_array(column: pa.Array | pa.ChunkedArray, dim: int = EMBEDDING_DIM) -> NDArray[np.float32]:
+    """View a list column as a (n, d) float32 block.
+
+    Raises
+    ------
+    ContractError
+        When any vector is not exactly ``dim`` wide.
+    """
+    import pyarrow as pa
+
+    from prometheus.errors import ContractError
+
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if isinstance(column, pa.ChunkedArray):  # zero chunks combine to a chunked array of none
+        return np.empty((0, dim), dtype=np.float32)
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    if values.size != len(column) * dim:
+        raise ContractError(f"a vector column holds {values.size} values in {len(column)} rows; each row must hold {dim}")
+    return values.reshape(len(column), dim).astype(np.float32, copy=False)
