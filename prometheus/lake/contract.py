@@ -71,21 +71,21 @@ class TableContract:
         """Arrow schema in declared column order."""
         return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
 
+    @property
+    def is_versioned(self) -> bool:
+        """Whether every version of a row is kept, so that the table is read as of an instant."""
+        return "known_at" in self.key
+
     @cached_property
     def natural_key(self) -> tuple[str, ...]:
-        """What a row is about: the key without ``known_at`` and, in event tables, without a derived date.
+        """What a row is about: the key without ``known_at`` and without a derived date.
 
         The latest version is resolved over this key across partitions, so a moved publication date leaves no twin.
         """
-        if self.table_class != "event":
+        if not self.is_versioned:
             return self.key
         dropped = {"known_at"} if self.dated_by == "as_of_date" else {"known_at", "as_of_date"}
         return tuple(k for k in self.key if k not in dropped)
-
-    @property
-    def is_versioned(self) -> bool:
-        """Whether rows carry ``known_at`` and are read as of a timestamp."""
-        return self.table_class == "event"
 
     @cached_property
     def vector_columns(self) -> dict[str, int]:

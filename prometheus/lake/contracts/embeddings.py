@@ -44,7 +44,7 @@ TEXT_EMBEDDINGS = TableContract(
     ),
     key=("source_type", "model_id", "variant", "as_of_date", "source_id", "text_hash"),
     partition_by=("source_type", "model_id", "variant", "as_of_date"),
-    table_class="vintage",
+    table_class="event",
     layer="embeddings",
 )
 

@@ -1,0 +1,47 @@
+"""Filters of the lake, as SQL text both Delta and DuckDB understand."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+Scalar = str | int | float | bool | dt.date
+Where = Mapping[str, Scalar | Collection[Scalar]]
+"""Conjunction of conditions: a column equals a value, or is one of several."""
+
+
+def literal(value: Any) -> str:
+    """SQL literal of one value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | np.integer | np.floating):
+        return str(value)
+    if isinstance(value, dt.datetime):
+        return f"TIMESTAMPTZ '{value.astimezone(dt.UTC).isoformat()}'"
+    if isinstance(value, dt.date):
+        return f"'{value.isoformat()}'"
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def condition(where: Where) -> str:
+    """SQL of a conjunction; ``true`` when there is nothing to ask."""
+    parts = []
+    for column, wanted in where.items():
+        values = [wanted] if isinstance(wanted, str | bytes) or not isinstance(wanted, Collection) else list(wanted)
+        if not values:
+            return "false"
+        if len(values) == 1:
+            parts.append(f"{column} = {literal(values[0])}")
+        else:
+            parts.append(f"{column} IN ({', '.join(literal(v) for v in values)})")
+    return " AND ".join(parts) or "true"
+
+
+def date_condition(dates: tuple[dt.date, dt.date] | None, column: str = "as_of_date") -> str:
+    """SQL of a closed date range; ``true`` when there is none."""
+    if dates is None:
+        return "true"
+    return f"{column} >= '{dates[0].isoformat()}' AND {column} <= '{dates[1].isoformat()}'"

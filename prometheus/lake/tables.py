@@ -1,0 +1,127 @@
+"""Delta tables by name: where they lie, their handles, their files. The only module that opens a Delta table."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from prometheus.errors import RequestError
+from prometheus.lake.contract import TableContract
+from prometheus.lake.contracts import contract
+
+_TABLE_SETTINGS = {
+    # Files are found by partition; min/max statistics of a vector would only swell the log.
+    "delta.dataSkippingNumIndexedCols": "0",
+}
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a lake lies: a folder or a bucket, as a URI."""
+
+    root: str
+
+    @classmethod
+    def of(cls, root: str | Path) -> Location:
+        """Normalise a path or URI; relative paths become absolute ones."""
+        text = str(root)
+        scheme = urlparse(text).scheme
+        if scheme == "file":
+            return cls(urlparse(text).path.rstrip("/"))
+        if len(scheme) > 1:
+            return cls(text.rstrip("/"))
+        return cls(str(Path(text).expanduser().resolve()))
+
+    @property
+    def path(self) -> Path | None:
+        """The local folder, or None when the lake lies elsewhere."""
+        return None if "://" in self.root else Path(self.root)
+
+    def table_uri(self, name: str) -> str:
+        """URI of one table: layer first, then its name."""
+        return f"{self.root}/{contract(name).layer}/{name}"
+
+
+class TableHandles:
+    """Shared, refreshed handles for reading; fresh ones for writing."""
+
+    def __init__(self, location: Location, storage_options: dict[str, str] | None = None) -> None:
+        self.location = location
+        self.storage_options = storage_options
+        self._handles: dict[str, DeltaTable] = {}
+        self._lock = threading.RLock()
+
+    def exists(self, name: str) -> bool:
+        """Whether the table has ever been written."""
+        return DeltaTable.is_deltatable(self.location.table_uri(name), self.storage_options)
+
+    def open(self, name: str, version: int | None = None) -> DeltaTable | None:
+        """Return a fresh handle at the current or a given version, or None when the table was never written.
+
+        Raises
+        ------
+        RequestError
+            When the version does not exist.
+        """
+        try:
+            table = DeltaTable(self.location.table_uri(name), storage_options=self.storage_options)
+        except TableNotFoundError:
+            return None
+        if version is not None:
+            if not 0 <= version <= table.version():
+                raise RequestError(f"{name} has versions 0 to {table.version()}, not {version}")
+            table.load_as_version(version)
+        return table
+
+    def files(self, name: str, predicate: str | None = None, version: int | None = None) -> list[str]:
+        """URIs of the files that may hold matching rows, at the current or a given version."""
+        if version is not None:
+            table = self.open(name, version)
+            return _pruned(table, predicate) if table is not None else []
+        with self._lock:
+            table = self._current(name)
+            return _pruned(table, predicate) if table is not None else []
+
+    def version(self, name: str) -> int | None:
+        """Current version of a table, or None when it was never written."""
+        with self._lock:
+            table = self._current(name)
+            return None if table is None else table.version()
+
+    def create(self, declared: TableContract) -> DeltaTable:
+        """Create a table if it is not there, and return a handle; a concurrent creator is no error."""
+        uri = self.location.table_uri(declared.name)
+        if self.location.path is not None:
+            Path(uri).mkdir(parents=True, exist_ok=True)
+        DeltaTable.create(
+            uri,
+            schema=declared.schema,
+            mode="ignore",
+            partition_by=list(declared.partition_by),
+            name=declared.name,
+            description=declared.doc,
+            configuration=_TABLE_SETTINGS,
+            storage_options=self.storage_options,
+        )
+        return DeltaTable(uri, storage_options=self.storage_options)
+
+    def _current(self, name: str) -> DeltaTable | None:
+        table = self._handles.get(name)
+        if table is None:
+            table = self.open(name)
+            if table is not None:
+                self._handles[name] = table
+            return table
+        table.update_incremental()
+        return table
+
+
+def _pruned(table: DeltaTable, predicate: str | None) -> list[str]:
+    kwargs: dict[str, Any] = {} if predicate is None or predicate == "true" else {"file_pruning_predicate": predicate}
+    return table.file_uris(**kwargs)

@@ -1,0 +1,202 @@
+"""The one write path: upsert by key inside the partitions touched, as one atomic Delta commit.
+
+Read the partitions, replace the requested keys, write, all through **one** table handle with the partitions as the
+overwrite predicate: then a row another run put there in between raises a conflict instead of being lost, and the
+whole step is repeated on what is there now.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from prometheus.errors import CommitConflictError
+from prometheus.lake.contract import TableContract
+from prometheus.lake.digest import rows_digest, sort_rows
+from prometheus.lake.predicates import Scalar, condition
+
+ReadFiles = Callable[[Sequence[str]], pa.Table]
+
+_ATTEMPTS = 12
+_ROW_GROUP = 16_384  # vectors; small enough that two cores read one file in parallel
+_DENSE_TABLES = frozenset({"text_embeddings", "joint_embeddings", "branch_statistics"})
+
+
+@dataclass(frozen=True)
+class Replacing:
+    """Which existing rows a write answers for, beyond the keys it brings.
+
+    Attributes
+    ----------
+    partitions : mapping of str to collection
+        Values of partition columns whose rows may go, for days that turned out empty.
+    keys : mapping of str to collection
+        Rows in those partitions that match every column are taken out before the new ones go in.
+    """
+
+    partitions: Mapping[str, Collection[Scalar]] = field(default_factory=dict)
+    keys: Mapping[str, Collection[Scalar]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a write did.
+
+    Attributes
+    ----------
+    table : str
+    version : int
+        Version of the table afterwards.
+    rows : int
+        Rows brought.
+    changed : bool
+        False when the table already held exactly these rows and nothing was committed.
+    digest : str
+        Digest of the rows brought, in key order.
+    """
+
+    table: str
+    version: int
+    rows: int
+    changed: bool
+    digest: str
+
+
+def upsert(
+    table: Callable[[], DeltaTable],
+    rows: pa.Table,
+    declared: TableContract,
+    read_files: ReadFiles,
+    *,
+    replacing: Replacing | None = None,
+    metadata: Mapping[str, str] | None = None,
+    merge: Callable[[pa.Table, pa.Table], pa.Table] | None = None,
+) -> Commit:
+    """Replace rows by key inside the partitions touched, in one commit.
+
+    Parameters
+    ----------
+    table : callable
+        Opens a fresh handle; called again after a conflict.
+    rows : pyarrow.Table
+        Validated rows in the contract's schema.
+    declared : TableContract
+    read_files : callable
+        Reads every column of the given files.
+    replacing : Replacing, optional
+    metadata : mapping of str to str, optional
+        Kept with the commit, next to the digest.
+    merge : callable, optional
+        ``merge(existing, rows)`` gives what the partitions shall hold; the default replaces by key.
+
+    Raises
+    ------
+    CommitConflictError
+        When other runs kept changing the same partitions; nothing of this write is in the table then.
+    """
+    replacing = replacing or Replacing()
+    rows = sort_rows(rows, declared)
+    digest = rows_digest(rows, declared)
+    predicate = partition_predicate(rows, declared, replacing)
+    for attempt in range(_ATTEMPTS):
+        handle = table()
+        files = _files(handle, predicate)
+        wanted = rows
+        if files:
+            existing = read_files(files)
+            wanted = (merge or _merger(declared, replacing))(existing, rows)
+            if wanted.num_rows == existing.num_rows and rows_digest(wanted, declared) == rows_digest(existing, declared):
+                return Commit(declared.name, handle.version(), rows.num_rows, changed=False, digest=digest)
+        elif wanted.num_rows == 0:
+            return Commit(declared.name, handle.version(), 0, changed=False, digest=digest)
+        try:
+            write_deltalake(
+                handle,
+                wanted,
+                mode="overwrite",
+                predicate=predicate,
+                writer_properties=_writer_properties(declared),
+                commit_properties=CommitProperties(
+                    custom_metadata={**(metadata or {}), "rows": str(rows.num_rows), "digest": digest}
+                ),
+            )
+        except CommitFailedError:
+            time.sleep(random.uniform(0.0, 0.05 * 2 ** min(attempt, 6)))
+            continue
+        return Commit(declared.name, handle.version(), rows.num_rows, changed=True, digest=digest)
+    raise CommitConflictError(
+        f"{declared.name}: other runs changed the same partitions {_ATTEMPTS} times in a row ({predicate[:120]}); "
+        "nothing was written: let them end and run this again"
+    )
+
+
+def append(
+    handle: DeltaTable, rows: pa.Table, declared: TableContract, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Append rows whose keys cannot be in the table already (books keyed by run)."""
+    write_deltalake(
+        handle,
+        rows,
+        mode="append",
+        writer_properties=_writer_properties(declared),
+        commit_properties=CommitProperties(custom_metadata=dict(metadata or {})),
+    )
+
+
+def partition_predicate(rows: pa.Table, declared: TableContract, replacing: Replacing) -> str:
+    """SQL that names every partition the write touches (for several columns: the product of their values)."""
+    where: dict[str, list[Scalar]] = {}
+    for column in declared.partition_by:
+        values = set(pc.unique(rows.column(column)).to_pylist()) | set(replacing.partitions.get(column, ()))
+        where[column] = sorted(values)
+    return condition(where)
+
+
+def _files(handle: DeltaTable, predicate: str) -> list[str]:
+    return handle.file_uris() if predicate == "true" else handle.file_uris(file_pruning_predicate=predicate)
+
+
+def _merger(declared: TableContract, replacing: Replacing) -> Callable[[pa.Table, pa.Table], pa.Table]:
+    def merge(existing: pa.Table, rows: pa.Table) -> pa.Table:
+        kept = existing
+        if replacing.keys and kept.num_rows:
+            gone = None
+            for column, values in replacing.keys.items():
+                hit = pc.is_in(kept.column(column), value_set=pa.array(list(values), declared.schema.field(column).type))
+                gone = hit if gone is None else pc.and_(gone, hit)
+            kept = kept.filter(pc.invert(gone))
+        kept = without_keys(kept, rows, declared.key)
+        return sort_rows(pa.concat_tables([kept, rows]), declared)
+
+    return merge
+
+
+def without_keys(existing: pa.Table, rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    """Existing rows whose key is not among the new ones."""
+    if existing.num_rows == 0 or rows.num_rows == 0:
+        return existing
+    old = pl.DataFrame(pl.from_arrow(existing.select(list(key)))).with_row_index("__row")
+    new = pl.DataFrame(pl.from_arrow(rows.select(list(key))))
+    kept = old.join(new, on=list(key), how="anti", maintain_order="left")["__row"]
+    return existing if len(kept) == existing.num_rows else existing.take(pa.array(kept.to_numpy()))
+
+
+def _writer_properties(declared: TableContract) -> WriterProperties:
+    # Windows hold many zeros, which zstd halves; dense vectors barely shrink and read faster under lz4.
+    compression, level = ("LZ4_RAW", None) if declared.name in _DENSE_TABLES else ("ZSTD", 1)
+    return WriterProperties(
+        compression=compression,  # type: ignore[arg-type]
+        compression_level=level,
+        max_row_group_size=_ROW_GROUP,
+        # Day files hold some hundred rows: a dictionary or min/max a column costs more than it saves, and a
+        # dictionary of vectors quadruples the time to write them.
+        default_column_properties=ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE"),
+    )
