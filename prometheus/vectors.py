@@ -54,5 +54,8 @@ def from_list_array(column: pa.Array | pa.ChunkedArray, dim: int = EMBEDDING_DIM
         return np.empty((0, dim), dtype=np.float32)
     values = column.flatten().to_numpy(zero_copy_only=False)
     if values.size != len(column) * dim:
-        raise ContractError(f"a vector column holds {values.size} values in {len(column)} rows; each row must hold {dim}")
-    return values.reshape(len(column), dim).astype(np.float32, copy=False)
+        raise ContractError(
+            f"a vector column holds {values.size} values in {len(column)} rows; each row must hold {dim}"
+        )
+    block: NDArray[np.float32] = values.reshape(len(column), dim).astype(np.float32, copy=False)
+    return block

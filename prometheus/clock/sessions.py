@@ -105,12 +105,13 @@ def cutoffs(sessions: Sessions, rule: CutoffRule = "end_of_day") -> Instants:
     """
     if rule == "session_close":
         return sessions.closes_at
-    end_of_utc_day = (sessions.dates + np.timedelta64(1, "D")).astype("datetime64[us]") - np.timedelta64(1, "us")
-    next_open = np.append(sessions.opens_at[1:], end_of_utc_day[-1:])
+    midnight: Instants = (sessions.dates + np.timedelta64(1, "D")).astype("datetime64[us]")
+    end_of_utc_day: Instants = (midnight - np.timedelta64(1, "us")).astype("datetime64[us]")
+    next_open: Instants = np.concatenate([sessions.opens_at[1:], end_of_utc_day[-1:]])
     if rule == "next_open":
         return next_open
     if rule == "end_of_day":
-        return np.minimum(end_of_utc_day, next_open)
+        return np.minimum(end_of_utc_day.astype(np.int64), next_open.astype(np.int64)).astype("datetime64[us]")
     raise RequestError(f"there is no cut-off rule {rule!r}; use end_of_day, session_close or next_open")
 
 

@@ -7,6 +7,7 @@ from prometheus.lake.contract import Column, TableContract
 from prometheus.lake.contracts import ALL_TABLES, CONTRACTS, contract
 from prometheus.lake.digest import rows_digest
 from prometheus.lake.lake import Lake, Version, connect
+from prometheus.lake.states import TableStates
 from prometheus.lake.versions import Delivery
 from prometheus.lake.writer import Commit, Replacing
 
@@ -19,6 +20,7 @@ __all__ = [
     "Lake",
     "Replacing",
     "TableContract",
+    "TableStates",
     "Version",
     "connect",
     "contract",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def _partition_bounds(rows: pa.Table, contract: TableContract) -> list[tuple[int
     keys = pl.DataFrame(pl.from_arrow(rows.select(list(contract.partition_by))))
     starts = keys.with_row_index("__row").group_by(list(contract.partition_by)).agg(pl.col("__row").min())
     edges = [*sorted(starts["__row"].to_list()), rows.num_rows]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def _feed(h: Any, array: pa.Array | pa.ChunkedArray) -> None:
@@ -92,7 +93,7 @@ def _feed(h: Any, array: pa.Array | pa.ChunkedArray) -> None:
         dense = np.ascontiguousarray(values.to_numpy(zero_copy_only=False))
         if dense.dtype.kind == "f":
             dense = dense + dense.dtype.type(0)  # -0.0 and 0.0 are one value
-        h.update(memoryview(dense).cast("B") if dense.size else b"")
+        h.update(dense.data.cast("B") if dense.size else b"")
 
 
 def _feed_lengths(h: Any, lengths: pa.Array) -> None:

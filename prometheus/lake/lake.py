@@ -22,6 +22,7 @@ from prometheus.lake.digest import feed_rows, sort_rows
 from prometheus.lake.predicates import Where, condition
 from prometheus.lake.reader import pruning_predicate, source_sql
 from prometheus.lake.session import create_views, new_connection
+from prometheus.lake.states import TableStates, file_state
 from prometheus.lake.tables import Location, TableHandles
 from prometheus.lake.validation import conform, validate
 from prometheus.lake.versions import Delivery, versions_to_write
@@ -69,7 +70,11 @@ class Lake:
 
     @classmethod
     def open(
-        cls, root: str | Path | None = None, *, create: bool = False, storage_options: dict[str, str] | None = None
+        cls,
+        root: str | Path | None = None,
+        *,
+        create: bool = False,
+        storage_options: dict[str, str] | None = None,
     ) -> Lake:
         """Open the lake at ``root`` (default: the environment's PROMETHEUS_LAKE, else ./lake).
 
@@ -88,14 +93,15 @@ class Lake:
                 folder.mkdir(parents=True, exist_ok=True)
             elif not lake.tables():
                 raise MissingInputError(
-                    f"there is no lake at {folder}; `prometheus ingest` makes one from files, `prometheus demo` a synthetic one"
+                    f"there is no lake at {folder}; `prometheus ingest` makes one from files, "
+                    "`prometheus demo` a synthetic one"
                 )
         return lake
 
     def __repr__(self) -> str:
         return f"Lake({self.location.root!r})"
 
-    # -- what is there -------------------------------------------------------------------------------------------
+    # -- what is there --
 
     def tables(self) -> list[str]:
         """Names of the tables that have been written."""
@@ -147,7 +153,27 @@ class Lake:
         if batch:
             yield batch
 
-    # -- reading -------------------------------------------------------------------------------------------------
+    def states(self, table: str, where: Where | None = None) -> TableStates:
+        """State of a table day by day: what staleness is decided on."""
+        declared = contract(table)
+        states: dict[dt.date, int] = {}
+        if "as_of_date" in declared.partition_by:
+            for uri in self._handles.files(declared.name, pruning_predicate(declared, None, where or {})):
+                day = dt.date.fromisoformat(uri.rpartition("/as_of_date=")[2][:10])
+                states[day] = states.get(day, 0) + file_state(uri)
+            return TableStates.of(states)
+        day_column = "CAST(known_at AS DATE)" if declared.is_versioned else "as_of_date"
+        text = ", ".join(f"coalesce(CAST({c} AS VARCHAR), '')" for c in declared.schema.names)
+        rows = self.query(
+            f"SELECT {day_column} AS day, CAST(sum(md5_number_lower(concat_ws('|', {text}))::HUGEINT) "
+            "% 18446744073709551616 AS VARCHAR) AS state "
+            f"FROM ({self.source(table, where=where, every_version=True)}) GROUP BY 1"
+        )
+        return TableStates.of(
+            {day: int(state) for day, state in zip(rows["day"].to_pylist(), rows["state"].to_pylist(), strict=True)}
+        )
+
+    # -- reading --
 
     def read(
         self,
@@ -254,7 +280,7 @@ class Lake:
     def _run(self, sql: str, declared: TableContract, columns: Sequence[str] | None = None) -> pa.Table:
         return conform(self.query(sql), declared, columns)
 
-    # -- writing -------------------------------------------------------------------------------------------------
+    # -- writing --
 
     def upsert(
         self,

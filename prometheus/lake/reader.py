@@ -73,9 +73,7 @@ def source_sql(
     if not files:
         empty = ", ".join(f"NULL::{_typed(declared, n, fixed_width)} AS {n}" for n in names)
         return f"SELECT {empty} WHERE false"
-    hive = ", ".join(
-        f"'{p}': {duckdb_type(declared.schema.field(p).type)}" for p in declared.partition_by
-    )
+    hive = ", ".join(f"'{p}': {duckdb_type(declared.schema.field(p).type)}" for p in declared.partition_by)
     partitioning = f", hive_partitioning=true, hive_types={{{hive}}}" if hive else ", hive_partitioning=false"
     listed = ", ".join(literal(f) for f in files)
     scan = f"read_parquet([{listed}]{partitioning})"

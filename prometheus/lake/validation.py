@@ -39,9 +39,7 @@ def conform(rows: pa.Table, contract: TableContract, columns: Sequence[str] | No
         try:
             arrays.append(column if column.type == field.type else _cast(column, field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise ContractError(
-                f"{contract.name}.{name} must be {field.type}, got {column.type}: {error}"
-            ) from None
+            raise ContractError(f"{contract.name}.{name} must be {field.type}, got {column.type}: {error}") from None
     return pa.table(arrays, schema=pa.schema([contract.schema.field(n) for n in wanted]))
 
 

@@ -38,7 +38,10 @@ class Delivery:
 
     def __add__(self, other: Delivery) -> Delivery:
         return Delivery(
-            self.table, self.new + other.new, self.corrected + other.corrected, self.unchanged + other.unchanged
+            self.table,
+            self.new + other.new,
+            self.corrected + other.corrected,
+            self.unchanged + other.unchanged,
         )
 
 

@@ -113,7 +113,9 @@ def upsert(
         if files:
             existing = read_files(files)
             wanted = (merge or _merger(declared, replacing))(existing, rows)
-            if wanted.num_rows == existing.num_rows and rows_digest(wanted, declared) == rows_digest(existing, declared):
+            if wanted.num_rows == existing.num_rows and rows_digest(wanted, declared) == rows_digest(
+                existing, declared
+            ):
                 return Commit(declared.name, handle.version(), rows.num_rows, changed=False, digest=digest)
         elif wanted.num_rows == 0:
             return Commit(declared.name, handle.version(), 0, changed=False, digest=digest)
@@ -170,7 +172,9 @@ def _merger(declared: TableContract, replacing: Replacing) -> Callable[[pa.Table
         if replacing.keys and kept.num_rows:
             gone = None
             for column, values in replacing.keys.items():
-                hit = pc.is_in(kept.column(column), value_set=pa.array(list(values), declared.schema.field(column).type))
+                hit = pc.is_in(
+                    kept.column(column), value_set=pa.array(list(values), declared.schema.field(column).type)
+                )
                 gone = hit if gone is None else pc.and_(gone, hit)
             kept = kept.filter(pc.invert(gone))
         kept = without_keys(kept, rows, declared.key)

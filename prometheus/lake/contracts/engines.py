@@ -9,7 +9,12 @@ from prometheus.lake.contract import COUNT, DAY, REAL, TEXT, VECTOR, Column, Tab
 LABEL_PROBABILITIES = pa.list_(
     pa.field(
         "element",
-        pa.struct([pa.field("label", pa.string(), nullable=False), pa.field("probability", pa.float64(), nullable=False)]),
+        pa.struct(
+            [
+                pa.field("label", pa.string(), nullable=False),
+                pa.field("probability", pa.float64(), nullable=False),
+            ]
+        ),
         nullable=False,
     )
 )

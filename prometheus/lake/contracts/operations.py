@@ -61,7 +61,7 @@ LINEAGE = TableContract(
         Column("num_keys", COUNT, "rows written for the day and scope"),
         Column("num_skipped", COUNT, "keys that could not be made"),
         Column("complete", FLAG, "the whole scope was asked for, not some names of it"),
-        Column("inputs", TEXT, "JSON: Delta version of each input table when read"),
+        Column("input_digest", TEXT, "digest of the inputs' days inside the declared history, when planned"),
     ),
     key=("stage", "variant", "scope", "as_of_date", "run_id"),
     partition_by=("stage",),

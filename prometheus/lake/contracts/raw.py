@@ -79,7 +79,12 @@ PRICES_DAILY = _raw(
         Column("high", REAL, "highest price", nullable=True),
         Column("low", REAL, "lowest price", nullable=True),
         Column("close", REAL, "last price", nullable=True),
-        Column("adjusted_close", REAL, "close adjusted for splits and dividends, if the source has it", nullable=True),
+        Column(
+            "adjusted_close",
+            REAL,
+            "close adjusted for splits and dividends, if the source has it",
+            nullable=True,
+        ),
         Column("volume", REAL, "shares traded, on the same split base as close", nullable=True),
         Column("currency", TEXT, "ISO 4217", nullable=True),
     ),

@@ -1,0 +1,231 @@
+"""The plan: which output days are missing or stale, why, and in which chunks they are made."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from prometheus.errors import RequestError, VariantConflictError
+from prometheus.lake import Lake
+from prometheus.runtime.params import P_NARROWED, StageParams, canonical_json, digest_of, narrows, settings_of
+from prometheus.runtime.reader import StageReader
+from prometheus.runtime.stage import Chunk, Stage
+
+MISSING, STALE_SETTINGS, STALE_INPUTS, FORCED, PARTIAL, DONE = (
+    "missing",
+    "stale: stage or encoder changed",
+    "stale: inputs changed",
+    "forced",
+    P_NARROWED,
+    "done",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a request comes to.
+
+    Attributes
+    ----------
+    stage : str
+    variant : str
+    fingerprint : str
+        Digest of settings, stage revision and encoder.
+    reasons : Counter
+        Output days by why they are (or are not) to be made.
+    todo : dict of str to tuple of date
+        Output days to make, per scope.
+    inputs : dict of (scope, day) to str
+        Digest of each day's inputs inside the declared history, as planned.
+    chunks : tuple of Chunk
+    """
+
+    stage: str
+    variant: str
+    fingerprint: str
+    settings_digest: str
+    reasons: Counter[str]
+    todo: Mapping[str, tuple[dt.date, ...]]
+    inputs: Mapping[tuple[str, dt.date], str]
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def size(self) -> int:
+        """Output days to make, counted once a scope."""
+        return sum(len(days) for days in self.todo.values())
+
+    def lines(self) -> list[str]:
+        """The plan in words, for ``--dry-run``."""
+        out = [f"{self.stage} [{self.variant}]: {self.size} output days in {len(self.chunks)} chunks"]
+        out += [f"  {count} {reason}" for reason, count in sorted(self.reasons.items())]
+        for scope, days in self.todo.items():
+            if days:
+                out.append(f"  {scope}: {days[0]} to {days[-1]}, {len(days)} days")
+        return out
+
+
+def make_plan(
+    lake: Lake,
+    stage: Stage[Any],
+    params: StageParams,
+    reader: StageReader,
+    first: dt.date,
+    last: dt.date,
+    *,
+    force: bool = False,
+    chunk_days: int | None = None,
+) -> Plan:
+    """Compare what a request asks for with what lineage says is done.
+
+    A day is done when its latest complete lineage row carries today's fingerprint and the digest its inputs have now.
+
+    Raises
+    ------
+    RequestError
+        When the range is empty or the chunk size is no positive number.
+    VariantConflictError
+        When the variant already stands for other settings.
+    MissingInputError
+        When a required input is absent for the whole request.
+    """
+    if last < first:
+        raise RequestError(f"the range ends ({last}) before it begins ({first})")
+    if chunk_days is not None and chunk_days < 1:
+        raise RequestError(f"--chunk-days must be at least 1, got {chunk_days}")
+    settings = settings_of(params)
+    settings_digest = digest_of(settings)
+    check_variant(lake, stage, params)
+    fingerprint = digest_of(settings, stage.revision, stage.fingerprint(params) if stage.fingerprint else None)
+    reader.span(first, last)
+    asked = {scope: tuple(days) for scope, days in stage.days(params, reader, first, last).items()}
+    inputs = input_digests(lake, stage, params, asked)
+    done = _done(lake, stage.name, params.variant, asked, fingerprint, inputs)
+    partial = narrows(params)
+    reasons: Counter[str] = Counter()
+    todo: dict[str, tuple[dt.date, ...]] = {}
+    for scope, days in asked.items():
+        status = [FORCED if force else PARTIAL if partial else done.get((scope, day), MISSING) for day in days]
+        reasons.update(status)
+        todo[scope] = tuple(day for day, s in zip(days, status, strict=True) if s != DONE)
+    return Plan(
+        stage=stage.name,
+        variant=params.variant,
+        fingerprint=fingerprint,
+        settings_digest=settings_digest,
+        reasons=reasons,
+        todo=todo,
+        inputs=inputs,
+        chunks=_chunks(todo, stage, chunk_days or stage.chunk_days),
+    )
+
+
+def check_variant(lake: Lake, stage: Stage[Any], params: StageParams) -> None:
+    """Refuse other settings under a variant that already stands for some.
+
+    Raises
+    ------
+    VariantConflictError
+        Naming the settings that differ.
+    """
+    surface = stage.surface(params)
+    held = lake.read("variants", where={"stage": stage.name, "surface": surface, "variant": params.variant})
+    if held.num_rows == 0:
+        return
+    import json
+
+    before = json.loads(held["settings"][0].as_py())
+    now = json.loads(canonical_json(settings_of(params)))
+    if before == now:
+        return
+    different = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
+    said = "; ".join(f"{k} was {before.get(k)!r}, now {now.get(k)!r}" for k in different)
+    raise VariantConflictError(
+        f"variant {params.variant!r} of {surface} ({stage.name}) already stands for other settings: {said}. "
+        "Name these settings with another --variant"
+    )
+
+
+def input_digests(
+    lake: Lake, stage: Stage[Any], params: StageParams, asked: Mapping[str, tuple[dt.date, ...]]
+) -> dict[tuple[str, dt.date], str]:
+    """One digest per output day over its inputs' days inside the declared history."""
+    states = [
+        (declared, lake.states(declared.table, declared.where(params) if declared.where else None))
+        for declared in stage.inputs
+    ]
+    out: dict[tuple[str, dt.date], str] = {}
+    for scope, days in asked.items():
+        if not days:
+            continue
+        last = np.array(days, dtype="datetime64[D]")
+        columns = [table.between(_reach_back(last, declared.history), last) for declared, table in states]
+        joined = (
+            ["-".join(f"{int(v):016x}" for v in row) for row in zip(*columns, strict=True)]
+            if columns
+            else [""] * len(days)
+        )
+        out.update(((scope, day), text) for day, text in zip(days, joined, strict=True))
+    return out
+
+
+def _reach_back(last: NDArray[np.datetime64], history: int | None) -> NDArray[np.datetime64] | None:
+    if history is None:
+        return None
+    first: NDArray[np.datetime64] = (last - np.timedelta64(history, "D")).astype("datetime64[D]")
+    return first
+
+
+def _done(
+    lake: Lake,
+    stage: str,
+    variant: str,
+    asked: Mapping[str, tuple[dt.date, ...]],
+    fingerprint: str,
+    inputs: Mapping[tuple[str, dt.date], str],
+) -> dict[tuple[str, dt.date], str]:
+    """Status of every output day that has complete lineage."""
+    scopes = [s for s, days in asked.items() if days]
+    if not scopes:
+        return {}
+    rows = lake.read(
+        "lineage",
+        columns=["scope", "as_of_date", "at", "fingerprint", "input_digest"],
+        where={"stage": stage, "variant": variant, "complete": True, "scope": scopes},
+    )
+    latest = (
+        pl.DataFrame(pl.from_arrow(rows))
+        .sort("at", maintain_order=True)
+        .unique(subset=["scope", "as_of_date"], keep="last")
+    )
+    status = {}
+    for scope, day, _, made_with, made_from in latest.iter_rows():
+        if made_with != fingerprint:
+            status[scope, day] = STALE_SETTINGS
+        elif made_from != inputs.get((scope, day)):
+            status[scope, day] = STALE_INPUTS
+        else:
+            status[scope, day] = DONE
+    return status
+
+
+def _chunks(todo: Mapping[str, tuple[dt.date, ...]], stage: Stage[Any], chunk_days: int) -> tuple[Chunk, ...]:
+    """Cut the union of days into runs of whole partitions, every scope's share in one chunk."""
+    union = sorted(set(itertools.chain.from_iterable(todo.values())))
+    if stage.chunk_by == "year":
+        runs = [list(g) for _, g in itertools.groupby(union, key=lambda d: d.year)]
+    else:
+        runs = [union[i : i + chunk_days] for i in range(0, len(union), chunk_days)]
+    chunks = []
+    for number, run in enumerate(runs):
+        wanted = set(run)
+        days = {scope: tuple(d for d in own if d in wanted) for scope, own in todo.items()}
+        chunks.append(Chunk(number, {s: d for s, d in days.items() if d}))
+    return tuple(chunks)

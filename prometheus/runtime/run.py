@@ -1,0 +1,340 @@
+"""Running a stage: plan, chunks, threads, commit, lineage, resume.
+
+1. The plan compares the request with lineage; what is done is left alone.
+2. Each chunk is read, computed and committed by one worker; chunks of one run never share a partition.
+3. Data is committed first, then the lineage row: no lineage row means not done, so a run killed anywhere is
+   continued by running it again, and loses at most the chunks in flight.
+4. An interrupt lets the chunks in flight end and starts no more.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from prometheus import __version__
+from prometheus.clock import DEFAULT_MARKETS, Markets
+from prometheus.errors import RequestError
+from prometheus.lake import Lake, Replacing, contract
+from prometheus.runtime.params import StageParams, canonical_json, digest_of, narrows, request_of, settings_of
+from prometheus.runtime.plan import Plan, make_plan
+from prometheus.runtime.progress import PlainProgress, Progress, skips_text
+from prometheus.runtime.reader import StageReader
+from prometheus.runtime.stage import Chunk, Output, Stage
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a stage is run; nothing here changes a value.
+
+    Attributes
+    ----------
+    force : bool
+        Make what is done again; equal rows are not committed twice.
+    dry_run : bool
+        Print the plan with reasons and stop.
+    chunk_days : int, optional
+        Output days in a chunk; the stage's own when None.
+    executor : {'threads', 'serial'}
+    workers : int, optional
+        Threads; the number of processors when None.
+    strict : bool
+        Any skip makes the run fail.
+    """
+
+    force: bool = False
+    dry_run: bool = False
+    chunk_days: int | None = None
+    executor: str = "threads"
+    workers: int | None = None
+    strict: bool = False
+
+
+@dataclass
+class RunSummary:
+    """What a run came to."""
+
+    stage: str
+    variant: str
+    planned: int = 0
+    done: int = 0
+    already: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    skipped: Counter[str] = field(default_factory=Counter)
+    interrupted: bool = False
+    dry_run: bool = False
+
+    def line(self) -> str:
+        """Return the one line a run ends with."""
+        rate = f", {self.rows / self.seconds:,.0f} rows/s" if self.rows and self.seconds > 0 else ""
+        already = f", already done {self.already:,}" if self.already else ""
+        return (
+            f"{self.stage} [{self.variant}]: planned {self.planned:,}, done {self.done:,}{already}, "
+            f"skipped {skips_text(self.skipped)}, rows {self.rows:,}, {self.seconds:.1f} s{rate}"
+        )
+
+
+@dataclass(frozen=True)
+class _Finished:
+    chunk: Chunk
+    rows: int
+    seconds: float
+    reasons: Counter[str]
+
+
+def run_stage(
+    lake: Lake,
+    stage: Stage[Any],
+    params: StageParams,
+    first: dt.date,
+    last: dt.date,
+    *,
+    options: RunOptions | None = None,
+    markets: Markets = DEFAULT_MARKETS,
+    progress: Progress | None = None,
+) -> RunSummary:
+    """Make every output day of a range that is missing or stale.
+
+    Parameters
+    ----------
+    lake : Lake
+    stage : Stage
+    params : StageParams
+        An instance of the stage's own parameter class.
+    first, last : date
+        Both included.
+    options : RunOptions, optional
+    markets : Markets, optional
+    progress : Progress, optional
+
+    Returns
+    -------
+    RunSummary
+        ``interrupted`` is set when a signal ended the run early; what was done by then is in the lake.
+
+    Raises
+    ------
+    PrometheusError
+        Refusals of the plan or of a chunk; other chunks in flight are finished first.
+    """
+    options = options or RunOptions()
+    progress = progress or PlainProgress(quiet=True)
+    started = time.monotonic()
+    reader = StageReader(lake, markets, [i.table for i in stage.inputs])
+    plan = make_plan(lake, stage, params, reader, first, last, force=options.force, chunk_days=options.chunk_days)
+    summary = RunSummary(stage.name, params.variant, planned=sum(plan.reasons.values()), dry_run=options.dry_run)
+    summary.already = summary.planned - plan.size
+    if options.dry_run:
+        for line in plan.lines():
+            progress.say(line)
+        return summary
+    if plan.chunks:
+        _register_variant(lake, stage, params, plan)
+        _run_chunks(lake, stage, params, reader, plan, options, progress, summary)
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def _run_chunks(
+    lake: Lake,
+    stage: Stage[Any],
+    params: StageParams,
+    reader: StageReader,
+    plan: Plan,
+    options: RunOptions,
+    progress: Progress,
+    summary: RunSummary,
+) -> None:
+    began = dt.datetime.now(dt.UTC)
+    run_id = digest_of(stage.name, request_of(params), plan.fingerprint, began.isoformat(), os.getpid())
+    book = _Ledger(lake, run_id, stage.name, params, plan)
+    book.event("started", summary)
+    progress.start(stage.name, plan.size)
+
+    def work(chunk: Chunk) -> _Finished:
+        t0 = time.monotonic()
+        output = stage.compute(params, reader, chunk)
+        rows = _commit(lake, stage, output, run_id)
+        seconds = time.monotonic() - t0
+        _record_lineage(lake, stage, params, plan, chunk, output, run_id)
+        book.chunk(chunk, rows, seconds)
+        return _Finished(chunk, rows, seconds, output.reasons)
+
+    def finished(result: _Finished) -> None:
+        summary.done += result.chunk.size
+        summary.rows += result.rows
+        summary.skipped.update(result.reasons)
+        progress.advance(result.chunk.size, result.rows)
+
+    try:
+        with _interruptible() as stopping:
+            _dispatch(plan.chunks, work, finished, stopping, _workers(stage, options))
+            summary.interrupted = stopping.is_set() and summary.done < plan.size
+    except BaseException as error:
+        book.event("failed", summary, error=f"{type(error).__name__}: {error}")
+        raise
+    book.event("interrupted" if summary.interrupted else "finished", summary)
+
+
+def _workers(stage: Stage[Any], options: RunOptions) -> int:
+    if options.executor not in {"threads", "serial"}:
+        raise RequestError(f"there is no executor {options.executor!r}; use threads or serial")
+    if options.executor == "serial" or stage.order == "sequential":
+        return 1
+    return max(1, options.workers or os.cpu_count() or 1)
+
+
+def _dispatch(
+    chunks: tuple[Chunk, ...],
+    work: Callable[[Chunk], _Finished],
+    finished: Callable[[_Finished], None],
+    stopping: threading.Event,
+    workers: int,
+) -> None:
+    """Keep ``workers`` chunks in flight until all are done, one fails, or an interrupt asks to stop."""
+    if workers == 1:
+        for chunk in chunks:
+            if stopping.is_set():
+                return
+            finished(work(chunk))
+        return
+    waiting = iter(chunks)
+    failure: BaseException | None = None
+    with ThreadPoolExecutor(workers, thread_name_prefix="chunk") as pool:
+        flying: set[Future[_Finished]] = set()
+        while True:
+            while len(flying) < workers and failure is None and not stopping.is_set():
+                upcoming = next(waiting, None)
+                if upcoming is None:
+                    break
+                flying.add(pool.submit(work, upcoming))
+            if not flying:
+                break
+            landed, flying = wait(flying, return_when=FIRST_COMPLETED)
+            for future in landed:
+                error = future.exception()
+                if error is not None:
+                    failure = failure or error
+                else:
+                    finished(future.result())
+    if failure is not None:
+        raise failure
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turn the first SIGINT into a request to stop; a second one interrupts at once."""
+    stopping = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(number: int, frame: Any) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stopping
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _commit(lake: Lake, stage: Stage[Any], output: Output, run_id: str) -> int:
+    total = 0
+    for table in stage.outputs:
+        rows = output.rows.get(table)
+        replacing = output.replacing.get(table)
+        if rows is None and replacing is None:
+            continue
+        rows = rows if rows is not None else contract(table).empty()
+        lake.upsert(table, rows, replacing=replacing or Replacing(), metadata={"stage": stage.name, "run_id": run_id})
+        total += rows.num_rows
+    return total
+
+
+def _register_variant(lake: Lake, stage: Stage[Any], params: StageParams, plan: Plan) -> None:
+    rows = [
+        {
+            "stage": stage.name,
+            "surface": stage.surface(params),
+            "variant": params.variant,
+            "settings": canonical_json(settings_of(params)),
+            "settings_digest": plan.settings_digest,
+        }
+    ]
+    lake.upsert("variants", pa.Table.from_pylist(rows, schema=contract("variants").schema))
+
+
+def _record_lineage(
+    lake: Lake, stage: Stage[Any], params: StageParams, plan: Plan, chunk: Chunk, output: Output, run_id: str
+) -> None:
+    pairs = [(scope, day) for scope, days in chunk.days.items() for day in days]
+    n = len(pairs)
+    columns: dict[str, list[Any]] = {
+        "stage": [stage.name] * n,
+        "variant": [params.variant] * n,
+        "scope": [scope for scope, _ in pairs],
+        "as_of_date": [day for _, day in pairs],
+        "run_id": [run_id] * n,
+        "at": [dt.datetime.now(dt.UTC)] * n,
+        "code_version": [__version__] * n,
+        "settings_digest": [plan.settings_digest] * n,
+        "fingerprint": [plan.fingerprint] * n,
+        "num_keys": [output.made.get(p, 0) for p in pairs],
+        "num_skipped": [output.skipped.get(p, 0) for p in pairs],
+        "complete": [not narrows(params)] * n,
+        "input_digest": [plan.inputs[p] for p in pairs],
+    }
+    lake.append("lineage", pa.Table.from_pydict(columns, schema=contract("lineage").schema))
+
+
+class _Ledger:
+    """The books of one run."""
+
+    def __init__(self, lake: Lake, run_id: str, stage: str, params: StageParams, plan: Plan) -> None:
+        self._lake, self._run_id, self._stage, self._params, self._plan = lake, run_id, stage, params, plan
+        self._began = time.monotonic()
+
+    def event(self, event: str, summary: RunSummary, error: str | None = None) -> None:
+        row = {
+            "run_id": self._run_id,
+            "event": event,
+            "at": dt.datetime.now(dt.UTC),
+            "stage": self._stage,
+            "variant": self._params.variant,
+            "request": canonical_json(request_of(self._params)),
+            "code_version": __version__,
+            "planned": self._plan.size,
+            "done": summary.done,
+            "rows": summary.rows,
+            "skipped": canonical_json(dict(summary.skipped)),
+            "seconds": time.monotonic() - self._began,
+            "error": error,
+        }
+        self._lake.append("job_runs", pa.Table.from_pylist([row], schema=contract("job_runs").schema))
+
+    def chunk(self, chunk: Chunk, rows: int, seconds: float) -> None:
+        row = {
+            "run_id": self._run_id,
+            "chunk": chunk.number,
+            "first_date": chunk.first,
+            "last_date": chunk.last,
+            "rows": rows,
+            "seconds": seconds,
+        }
+        self._lake.append("job_chunks", pa.Table.from_pylist([row], schema=contract("job_chunks").schema))

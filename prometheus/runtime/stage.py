@@ -1,0 +1,153 @@
+"""The stage: one step of the chain as a declaration.
+
+From the declaration alone follow the plan of what is missing or stale, the chunks, resuming, lineage, the flags of
+the command and the picture of the data flow. A new engine or space is a new declaration and a pure function; nobody
+touches the runtime for it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import pyarrow as pa
+
+from prometheus.lake import Replacing
+from prometheus.runtime.params import StageParams
+
+if TYPE_CHECKING:
+    from prometheus.runtime.reader import StageReader
+
+P = TypeVar("P", bound=StageParams)
+Days = Sequence[dt.date]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A table a stage reads.
+
+    Attributes
+    ----------
+    table : str
+    history : int or None
+        Calendar days before the output day that can matter; 0 is the day itself, None everything up to it.
+    where : callable, optional
+        Conditions on partition columns that follow from the parameters.
+    optional : bool
+        The stage makes rows without it.
+    """
+
+    table: str
+    history: int | None = 0
+    where: Callable[[Any], Mapping[str, Any]] | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one worker does: output days of every scope. Chunks of one run never share a partition."""
+
+    number: int
+    days: Mapping[str, tuple[dt.date, ...]]
+
+    @property
+    def first(self) -> dt.date:
+        """First output day over all scopes."""
+        return min(d[0] for d in self.days.values())
+
+    @property
+    def last(self) -> dt.date:
+        """Last output day over all scopes."""
+        return max(d[-1] for d in self.days.values())
+
+    @property
+    def size(self) -> int:
+        """Output days, counted once a scope."""
+        return sum(len(d) for d in self.days.values())
+
+
+@dataclass
+class Output:
+    """What a stage made of a chunk.
+
+    Attributes
+    ----------
+    rows : dict of str to pyarrow.Table
+        Rows per output table.
+    replacing : dict of str to Replacing
+        Which existing rows these answer for, beyond their own keys.
+    made, skipped : dict of (scope, day) to int
+        Keys written and keys that could not be made, per output day.
+    reasons : Counter
+        Skips by reason.
+    """
+
+    rows: dict[str, pa.Table] = field(default_factory=dict)
+    replacing: dict[str, Replacing] = field(default_factory=dict)
+    made: dict[tuple[str, dt.date], int] = field(default_factory=dict)
+    skipped: dict[tuple[str, dt.date], int] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def skip(self, scope: str, day: dt.date, reason: str, count: int = 1) -> None:
+        """Count keys that could not be made."""
+        if count:
+            self.skipped[scope, day] = self.skipped.get((scope, day), 0) + count
+            self.reasons[reason] += count
+
+    def make(self, scope: str, day: dt.date, count: int = 1) -> None:
+        """Count keys that were made."""
+        self.made[scope, day] = self.made.get((scope, day), 0) + count
+
+
+@dataclass(frozen=True)
+class Stage(Generic[P]):
+    """One step of the chain.
+
+    Attributes
+    ----------
+    name : str
+    revision : int
+        Bumped when the formula changes: everything made under an older one is stale.
+    summary : str
+        One line for help texts.
+    params : type
+        Frozen dataclass of parameters (see :mod:`prometheus.runtime.params`).
+    inputs : tuple of Input
+    outputs : tuple of str
+        Tables written; the last one is committed last.
+    surface : callable
+        Parameters to the model id or joint type whose variants the settings are guarded under.
+    days : callable
+        ``days(params, reader, first, last)`` gives, per scope, the output days there can be in the range. Raises
+        :class:`~prometheus.errors.MissingInputError` when a required input is absent for the whole request.
+    compute : callable
+        ``compute(params, reader, chunk)`` gives the rows. Pure between its reads and its return.
+    fingerprint : callable, optional
+        What besides settings and revision decides values, for example an encoder's weights.
+    chunk_by : {'day', 'year'}
+        The partition unit of the outputs: chunks are cut along it.
+    chunk_days : int
+        Output days in a chunk unless asked otherwise.
+    order : {'independent', 'sequential'}
+        Whether chunks may run side by side.
+    command : str
+        The command that runs this step, named in refusals of later steps.
+    """
+
+    name: str
+    revision: int
+    summary: str
+    params: type[P]
+    inputs: tuple[Input, ...]
+    outputs: tuple[str, ...]
+    surface: Callable[[P], str]
+    days: Callable[[P, StageReader, dt.date, dt.date], Mapping[str, Days]]
+    compute: Callable[[P, StageReader, Chunk], Output]
+    fingerprint: Callable[[P], Any] | None = None
+    chunk_by: Literal["day", "year"] = "day"
+    chunk_days: int = 126
+    order: Literal["independent", "sequential"] = "independent"
+    command: str = ""
