@@ -258,13 +258,21 @@ class Lake:
             cursor = self._local.cursor = self._connection.cursor()
         return cursor
 
-    def query(self, sql: str) -> pa.Table:
-        """Run SQL built from :meth:`source` fragments and return the result."""
-        return self.cursor().sql(sql).to_arrow_table()
+    def query(self, sql: str, tables: Mapping[str, pa.Table] | None = None) -> pa.Table:
+        """Run SQL built from :meth:`source` fragments (and Arrow tables, by name) and return the result."""
+        return self._bound(tables).sql(sql).to_arrow_table()
 
-    def stream(self, sql: str, batch_rows: int = 16_384) -> pa.RecordBatchReader:
-        """Run SQL built from :meth:`source` fragments and return its result batch by batch."""
-        return self.cursor().sql(sql).to_arrow_reader(batch_rows)
+    def stream(
+        self, sql: str, tables: Mapping[str, pa.Table] | None = None, batch_rows: int = 16_384
+    ) -> pa.RecordBatchReader:
+        """Run SQL as :meth:`query` does and return its result batch by batch."""
+        return self._bound(tables).sql(sql).to_arrow_reader(batch_rows)
+
+    def _bound(self, tables: Mapping[str, pa.Table] | None) -> duckdb.DuckDBPyConnection:
+        cursor = self.cursor()
+        for name, table in (tables or {}).items():
+            cursor.register(name, table)
+        return cursor
 
     def connect(self, versions: Mapping[str, int] | None = None) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection with every table as a view at its current (or a given) version."""

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
-from prometheus.errors import RequestError
+from prometheus.errors import BadDataError, RequestError
 from prometheus.lake.contract import TableContract
 from prometheus.lake.contracts import contract
 
@@ -120,6 +121,20 @@ class TableHandles:
             return table
         table.update_incremental()
         return table
+
+
+def read_delta_folder(path: Path) -> pa.Table:
+    """Read every row of a user's own Delta table, for ingest.
+
+    Raises
+    ------
+    BadDataError
+        When the folder holds none.
+    """
+    try:
+        return DeltaTable(str(path)).to_pyarrow_table()
+    except TableNotFoundError:
+        raise BadDataError(f"{path.name} is no Delta table (it has no _delta_log)") from None
 
 
 def _pruned(table: DeltaTable, predicate: str | None) -> list[str]:

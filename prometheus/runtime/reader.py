@@ -68,13 +68,15 @@ class StageReader:
         """Return SQL that reads a declared input, for joins; see :meth:`prometheus.lake.Lake.source`."""
         return self._lake.source(self._declared(table), **kwargs)
 
-    def query(self, sql: str) -> pa.Table:
-        """Run SQL built from :meth:`source` fragments."""
-        return self._lake.query(sql)
+    def query(self, sql: str, tables: Mapping[str, pa.Table] | None = None) -> pa.Table:
+        """Run SQL built from :meth:`source` fragments and Arrow tables bound by name."""
+        return self._lake.query(sql, tables)
 
-    def stream(self, sql: str, batch_rows: int = 16_384) -> pa.RecordBatchReader:
-        """Run SQL built from :meth:`source` fragments, batch by batch."""
-        return self._lake.stream(sql, batch_rows)
+    def stream(
+        self, sql: str, tables: Mapping[str, pa.Table] | None = None, batch_rows: int = 16_384
+    ) -> pa.RecordBatchReader:
+        """Run SQL as :meth:`query` does, batch by batch."""
+        return self._lake.stream(sql, tables, batch_rows)
 
     @property
     def cache_root(self) -> str:

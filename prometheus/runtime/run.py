@@ -27,6 +27,7 @@ from prometheus import __version__
 from prometheus.clock import DEFAULT_MARKETS, Markets
 from prometheus.errors import RequestError
 from prometheus.lake import Lake, Replacing, contract
+from prometheus.runtime.ledger import Ledger
 from prometheus.runtime.params import StageParams, canonical_json, digest_of, narrows, request_of, settings_of
 from prometheus.runtime.plan import Plan, make_plan
 from prometheus.runtime.progress import PlainProgress, Progress, skips_text
@@ -73,6 +74,7 @@ class RunSummary:
     rows: int = 0
     seconds: float = 0.0
     skipped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
     dry_run: bool = False
 
@@ -83,7 +85,23 @@ class RunSummary:
         return (
             f"{self.stage} [{self.variant}]: planned {self.planned:,}, done {self.done:,}{already}, "
             f"skipped {skips_text(self.skipped)}, rows {self.rows:,}, {self.seconds:.1f} s{rate}"
+            + "".join(f"; {count:,} {note}" for note, count in sorted(self.notes.items()))
         )
+
+    def record(self) -> dict[str, Any]:
+        """Return the same as :meth:`line`, as fields of a JSON log."""
+        return {
+            "stage": self.stage,
+            "variant": self.variant,
+            "planned": self.planned,
+            "done": self.done,
+            "already": self.already,
+            "rows": self.rows,
+            "seconds": round(self.seconds, 3),
+            "skipped": dict(self.skipped),
+            "notes": dict(self.notes),
+            "interrupted": self.interrupted,
+        }
 
 
 @dataclass(frozen=True)
@@ -92,6 +110,7 @@ class _Finished:
     rows: int
     seconds: float
     reasons: Counter[str]
+    notes: Counter[str]
 
 
 def run_stage(
@@ -159,7 +178,7 @@ def _run_chunks(
 ) -> None:
     began = dt.datetime.now(dt.UTC)
     run_id = digest_of(stage.name, request_of(params), plan.fingerprint, began.isoformat(), os.getpid())
-    book = _Ledger(lake, run_id, stage.name, params, plan)
+    book = Ledger(lake, run_id, stage.name, params, plan)
     book.event("started", summary)
     progress.start(stage.name, plan.size)
 
@@ -170,12 +189,13 @@ def _run_chunks(
         seconds = time.monotonic() - t0
         _record_lineage(lake, stage, params, plan, chunk, output, run_id)
         book.chunk(chunk, rows, seconds)
-        return _Finished(chunk, rows, seconds, output.reasons)
+        return _Finished(chunk, rows, seconds, output.reasons, output.notes)
 
     def finished(result: _Finished) -> None:
         summary.done += result.chunk.size
         summary.rows += result.rows
         summary.skipped.update(result.reasons)
+        summary.notes.update(result.notes)
         progress.advance(result.chunk.size, result.rows)
 
     try:
@@ -301,40 +321,3 @@ def _record_lineage(
         "input_digest": [plan.inputs[p] for p in pairs],
     }
     lake.append("lineage", pa.Table.from_pydict(columns, schema=contract("lineage").schema))
-
-
-class _Ledger:
-    """The books of one run."""
-
-    def __init__(self, lake: Lake, run_id: str, stage: str, params: StageParams, plan: Plan) -> None:
-        self._lake, self._run_id, self._stage, self._params, self._plan = lake, run_id, stage, params, plan
-        self._began = time.monotonic()
-
-    def event(self, event: str, summary: RunSummary, error: str | None = None) -> None:
-        row = {
-            "run_id": self._run_id,
-            "event": event,
-            "at": dt.datetime.now(dt.UTC),
-            "stage": self._stage,
-            "variant": self._params.variant,
-            "request": canonical_json(request_of(self._params)),
-            "code_version": __version__,
-            "planned": self._plan.size,
-            "done": summary.done,
-            "rows": summary.rows,
-            "skipped": canonical_json(dict(summary.skipped)),
-            "seconds": time.monotonic() - self._began,
-            "error": error,
-        }
-        self._lake.append("job_runs", pa.Table.from_pylist([row], schema=contract("job_runs").schema))
-
-    def chunk(self, chunk: Chunk, rows: int, seconds: float) -> None:
-        row = {
-            "run_id": self._run_id,
-            "chunk": chunk.number,
-            "first_date": chunk.first,
-            "last_date": chunk.last,
-            "rows": rows,
-            "seconds": seconds,
-        }
-        self._lake.append("job_chunks", pa.Table.from_pylist([row], schema=contract("job_chunks").schema))

@@ -83,6 +83,8 @@ class Output:
         Keys written and keys that could not be made, per output day.
     reasons : Counter
         Skips by reason.
+    notes : Counter
+        Facts worth a word in the summary that are not skipped keys.
     """
 
     rows: dict[str, pa.Table] = field(default_factory=dict)
@@ -90,6 +92,7 @@ class Output:
     made: dict[tuple[str, dt.date], int] = field(default_factory=dict)
     skipped: dict[tuple[str, dt.date], int] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
     def skip(self, scope: str, day: dt.date, reason: str, count: int = 1) -> None:
         """Count keys that could not be made."""

@@ -1,0 +1,22 @@
+"""Build a joint space, and everything upstream of it, over a range of dates."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import hydra
+
+from prometheus.cli.backfill import backfill_from_config
+from prometheus.cli.command import guarded
+from prometheus.cli.config import conf_dir
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="backfill")
+def main(config: Any) -> None:
+    """Run the job and exit with its code."""
+    sys.exit(guarded(lambda: backfill_from_config(config)))
+
+
+if __name__ == "__main__":
+    main()

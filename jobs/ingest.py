@@ -1,0 +1,22 @@
+"""Bring files into the lake's raw tables."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import hydra
+
+from prometheus.cli.command import guarded
+from prometheus.cli.config import conf_dir
+from prometheus.cli.ingest import ingest_from_config
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="ingest")
+def main(config: Any) -> None:
+    """Run the job and exit with its code."""
+    sys.exit(guarded(lambda: ingest_from_config(config)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Configuration: where the YAML files lie, and how their nodes become a stage's parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import prometheus
+from prometheus.clock import Markets
+from prometheus.errors import RequestError
+from prometheus.runtime.params import StageParams
+
+NODES = {
+    "numeric_embeddings": "encoder.numeric",
+    "regime_prototypes": "engine.regime",
+    "regimes": "engine.regime",
+    "text_embeddings": "encoder.text",
+    "branch_statistics": "space",
+    "joint_regime_context": "space",
+}
+"""Which configuration node holds a stage's parameters; keys there are the parameters' own names."""
+
+
+def conf_dir() -> Path:
+    """Folder of the configuration files: beside the package in a checkout, inside it when installed."""
+    package = Path(prometheus.__file__).parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def compose(job: str, overrides: Sequence[str] = ()) -> Any:
+    """Compose a job's configuration from its groups and ``key=value`` overrides, as its Hydra command would.
+
+    Raises
+    ------
+    RequestError
+        When an override does not parse or names nothing.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+            return hydra_compose(config_name=job, overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise RequestError(f"the configuration overrides {list(overrides)} do not fit: {first_line}") from None
+
+
+def markets_from(config: Any) -> Markets:
+    """Markets as the calendar group declares them."""
+    from omegaconf import OmegaConf
+
+    return Markets.from_mapping(typing.cast(Any, OmegaConf.to_container(config.calendar.markets, resolve=True)))
+
+
+def node_of(config: Any, stage: str) -> dict[str, Any]:
+    """Return a stage's configuration node as a plain dict; empty when it has none."""
+    from omegaconf import OmegaConf
+
+    found = OmegaConf.select(config, NODES[stage]) if stage in NODES else None
+    return typing.cast(dict[str, Any], OmegaConf.to_container(found, resolve=True)) if found is not None else {}
+
+
+def params_for(
+    params: type[StageParams], node: Mapping[str, Any], given: Mapping[str, Any] | None = None
+) -> StageParams:
+    """Build a stage's parameters: declared defaults, then the node, then its variant's settings, then what was given.
+
+    Raises
+    ------
+    RequestError
+        When a value has the wrong type or is not among the choices.
+    """
+    given = {k: v for k, v in (given or {}).items() if v is not None}
+    declared = {f.name: f for f in dataclasses.fields(params)}
+    values = {k: v for k, v in node.items() if k in declared}
+    variant = given.get("variant", values.get("variant", "v0"))
+    settings = (node.get("variants") or {}).get(variant) or {}
+    values.update({k: v for k, v in settings.items() if k in declared})
+    values.update({k: v for k, v in given.items() if k in declared})
+    values["variant"] = variant
+    hints = typing.get_type_hints(params)
+    return params(**{k: _fit(k, v, hints[k], declared[k].metadata.get("choices")) for k, v in values.items()})
+
+
+def _fit(name: str, value: Any, hint: Any, choices: Sequence[str] | None) -> Any:
+    if choices and value is not None and value not in choices:
+        raise RequestError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        return tuple([value] if isinstance(value, str) else value)
+    if origin in (types.UnionType, typing.Union):
+        return value
+    plain = {int: int, float: float, str: str, bool: bool}.get(hint)
+    if plain is None or isinstance(value, bool) is not (plain is bool):
+        if plain is bool or (plain is not None and isinstance(value, bool)):
+            raise RequestError(f"{name} must be {hint.__name__}, got {value!r}")
+        return value
+    try:
+        return plain(value)
+    except (TypeError, ValueError):
+        raise RequestError(f"{name} must be {hint.__name__}, got {value!r}") from None

@@ -1,0 +1,1 @@
+"""Engines: heads on the embeddings. Frames in, frames out."""

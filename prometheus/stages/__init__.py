@@ -1,0 +1,41 @@
+"""Every step of the chain as a declaration, one file each."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prometheus.runtime import Stage
+
+STAGES = {
+    "numeric_embeddings": ("prometheus.stages.numeric_embeddings", "NUMERIC_EMBEDDINGS"),
+    "regime_prototypes": ("prometheus.stages.regime_prototypes", "REGIME_PROTOTYPES"),
+    "regimes": ("prometheus.stages.regimes", "REGIMES"),
+    "text_embeddings": ("prometheus.stages.text_embeddings", "TEXT_EMBEDDINGS"),
+    "branch_statistics": ("prometheus.stages.branch_statistics", "BRANCH_STATISTICS"),
+    "joint_regime_context": ("prometheus.stages.joint_regime_context", "JOINT_REGIME_CONTEXT"),
+}
+"""Stage name to where it is declared, in the order of the chain: a worker elsewhere needs only the name."""
+
+
+def stage(name: str) -> Stage[Any]:
+    """Return a stage by name.
+
+    Raises
+    ------
+    RequestError
+        When there is none; the sentence lists those there are.
+    """
+    from prometheus.errors import RequestError
+
+    if name not in STAGES:
+        raise RequestError(f"there is no stage {name!r}; there are {', '.join(STAGES)}")
+    module, attribute = STAGES[name]
+    found: Stage[Any] = getattr(import_module(module), attribute)
+    return found
+
+
+def all_stages() -> list[Stage[Any]]:
+    """Every stage, in the order of the chain."""
+    return [stage(name) for name in STAGES]

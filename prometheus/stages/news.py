@@ -1,0 +1,118 @@
+"""Reading the daily NEWS mean: the articles known at each day's cut-off, their vectors, one plain mean a day."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from prometheus.lake.predicates import literal
+from prometheus.runtime import StageReader
+from prometheus.spaces.joint import DailyMeans, DailySums
+from prometheus.vectors import from_list_array
+
+
+@dataclass(frozen=True)
+class NewsSelection:
+    """Which NEWS vectors are averaged."""
+
+    model_id: str
+    variant: str
+    language: str = ""
+
+
+def daily_news_means(
+    reader: StageReader,
+    selection: NewsSelection,
+    days: Sequence[dt.date],
+    day_cutoffs: NDArray[np.datetime64],
+) -> DailyMeans:
+    """Mean NEWS vector of each day, over the articles known at that day's cut-off.
+
+    DuckDB picks, per article, the version known by then and joins its vector; NumPy adds the streamed batches exactly
+    (see :class:`~prometheus.spaces.joint.DailySums`), so no sort is needed.
+
+    Parameters
+    ----------
+    reader : StageReader
+        With ``text_embeddings`` and ``news_articles`` among its inputs.
+    selection : NewsSelection
+        Language is matched without case.
+    days : sequence of date
+        Ascending.
+    day_cutoffs : ndarray of datetime64[us], shape (len(days),)
+    """
+    wanted = np.array(days, dtype="datetime64[D]")
+    if len(wanted) == 0:
+        return DailySums(wanted).means()
+    span = (days[0], days[-1])
+    cut = pa.table({"day": pa.array(wanted), "cutoff": pa.array(day_cutoffs).cast(pa.timestamp("us", tz="UTC"))})
+    where = {"source_type": "NEWS", "model_id": selection.model_id, "variant": selection.variant}
+    language = f"AND upper(a.language) = {literal(selection.language.upper())}" if selection.language else ""
+    articles = reader.source(
+        "news_articles",
+        columns=["article_id", "as_of_date", "language", "known_at", "withdrawn"],
+        dates=span,
+        every_version=True,
+    )
+    keys = reader.source(
+        "text_embeddings",
+        columns=["source_id", "as_of_date", "text_hash", "known_at"],
+        dates=span,
+        where=where,
+        every_version=True,
+    )
+    chosen = reader.query(
+        f"""
+        WITH known_articles AS (
+            SELECT a.* FROM ({articles}) a JOIN cut ON a.as_of_date = cut.day AND a.known_at <= cut.cutoff
+            QUALIFY row_number() OVER (PARTITION BY a.article_id, a.as_of_date ORDER BY a.known_at DESC) = 1
+        ), known_texts AS (
+            SELECT e.* FROM ({keys}) e JOIN cut ON e.as_of_date = cut.day AND e.known_at <= cut.cutoff
+            QUALIFY row_number() OVER (
+                PARTITION BY e.source_id, e.as_of_date ORDER BY e.known_at DESC, e.text_hash) = 1
+        )
+        SELECT e.source_id, e.as_of_date, e.text_hash FROM known_texts e
+        JOIN known_articles a ON a.article_id = e.source_id AND a.as_of_date = e.as_of_date
+        WHERE NOT a.withdrawn {language}
+        """,
+        {"cut": cut},
+    )
+    sums = DailySums(wanted)
+    if chosen.num_rows == 0:
+        return sums.means()
+    vectors = reader.source(
+        "text_embeddings",
+        columns=["source_id", "as_of_date", "text_hash", "vector"],
+        dates=span,
+        where=where,
+        every_version=True,
+    )
+    batches = reader.stream(
+        f"SELECT as_of_date, vector FROM ({vectors}) SEMI JOIN chosen USING (source_id, as_of_date, text_hash)",
+        {"chosen": chosen},
+    )
+    for batch in batches:
+        block = from_list_array(batch.column(1))
+        sums.add(batch.column(0).to_numpy(zero_copy_only=False).astype("datetime64[D]"), block)
+    return sums.means()
+
+
+def articles_by_day(reader: StageReader, first: dt.date, last: dt.date, language: str = "") -> dict[dt.date, int]:
+    """Articles of each day in a range (latest versions)."""
+    articles = reader.source(
+        "news_articles",
+        columns=["article_id", "as_of_date", "language", "known_at", "withdrawn"],
+        dates=(first, last),
+        every_version=True,
+    )
+    condition = f"AND upper(language) = {literal(language.upper())}" if language else ""
+    rows = reader.query(
+        f"SELECT as_of_date, count(DISTINCT article_id) AS n FROM ({articles}) WHERE NOT withdrawn {condition} "
+        "GROUP BY as_of_date ORDER BY as_of_date"
+    )
+    return dict(zip(rows["as_of_date"].to_pylist(), rows["n"].to_pylist(), strict=True))
