@@ -89,7 +89,7 @@ def exchange_sessions(calendar_id: str, first: dt.date, last: dt.date) -> Sessio
 
 
 def _utc(column: object) -> Instants:
-    return column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[us]")  # type: ignore[attr-defined,no-any-return]
+    return column.dt.tz_convert(None).to_numpy().astype("datetime64[us]")  # type: ignore[attr-defined,no-any-return]
 
 
 def cutoffs(sessions: Sessions, rule: CutoffRule = "end_of_day") -> Instants:

@@ -79,7 +79,7 @@ def record_ingest(lake: Lake, source: str, folder: str, rows: int, skipped: Mapp
 def _append_run(lake: Lake, *, skipped: Mapping[str, int], **fields: object) -> None:
     row = {
         **fields,
-        "at": dt.datetime.now(dt.UTC),
+        "recorded_at": dt.datetime.now(dt.UTC),
         "code_version": __version__,
         "skipped": canonical_json(dict(skipped)),
     }

@@ -197,12 +197,12 @@ def _done(
         return {}
     rows = lake.read(
         "lineage",
-        columns=["scope", "as_of_date", "at", "fingerprint", "input_digest"],
+        columns=["scope", "as_of_date", "recorded_at", "fingerprint", "input_digest"],
         where={"stage": stage, "variant": variant, "complete": True, "scope": scopes},
     )
     latest = (
         pl.DataFrame(pl.from_arrow(rows))
-        .sort("at", maintain_order=True)
+        .sort("recorded_at", maintain_order=True)
         .unique(subset=["scope", "as_of_date"], keep="last")
     )
     status = {}

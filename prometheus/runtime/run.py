@@ -311,7 +311,7 @@ def _record_lineage(
         "scope": [scope for scope, _ in pairs],
         "as_of_date": [day for _, day in pairs],
         "run_id": [run_id] * n,
-        "at": [dt.datetime.now(dt.UTC)] * n,
+        "recorded_at": [dt.datetime.now(dt.UTC)] * n,
         "code_version": [__version__] * n,
         "settings_digest": [plan.settings_digest] * n,
         "fingerprint": [plan.fingerprint] * n,

@@ -10,7 +10,7 @@ JOB_RUNS = TableContract(
     columns=(
         Column("run_id", TEXT, "digest of stage, settings, request and start"),
         Column("event", TEXT, "started, finished, interrupted or failed"),
-        Column("at", UTC, "instant of the event"),
+        Column("recorded_at", UTC, "instant of the event"),
         Column("stage", TEXT, "the stage"),
         Column("variant", TEXT, "named settings"),
         Column("request", TEXT, "JSON: parameters and range as resolved"),
@@ -54,7 +54,7 @@ LINEAGE = TableContract(
         Column("scope", TEXT, "region or market and entity type, as the stage divides its work"),
         Column("as_of_date", DAY, "the output day"),
         Column("run_id", TEXT, "the run that wrote it"),
-        Column("at", UTC, "instant of the commit"),
+        Column("recorded_at", UTC, "instant of the commit"),
         Column("code_version", TEXT, "version of prometheus"),
         Column("settings_digest", TEXT, "digest of every setting"),
         Column("fingerprint", TEXT, "digest of settings, stage revision and encoder"),
