@@ -1,0 +1,24 @@
+"""Ingest: source files to rows of the raw tables, by a description in YAML, with nothing lost uncounted.
+
+``load_map`` reads a description (``conf/ingest`` holds some), ``read_source`` yields intakes: rows in the schema of a
+contract, quarantined rows, and a tally. Writing them to a lake is the caller's.
+"""
+
+from prometheus.market.ingest.instants import Trading
+from prometheus.market.ingest.model import ColumnRule, Feed, IngestMap, KnownAt
+from prometheus.market.ingest.parse import load_map
+from prometheus.market.ingest.read import read_feed, read_source
+from prometheus.market.ingest.tally import Intake, Tally
+
+__all__ = [
+    "ColumnRule",
+    "Feed",
+    "IngestMap",
+    "Intake",
+    "KnownAt",
+    "Tally",
+    "Trading",
+    "load_map",
+    "read_feed",
+    "read_source",
+]
