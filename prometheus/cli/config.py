@@ -14,15 +14,15 @@ from prometheus.clock import Markets
 from prometheus.errors import RequestError
 from prometheus.runtime.params import StageParams
 
-NODES = {
-    "numeric_embeddings": "encoder.numeric",
-    "regime_prototypes": "engine.regime",
-    "regimes": "engine.regime",
-    "text_embeddings": "encoder.text",
-    "branch_statistics": "space",
-    "joint_regime_context": "space",
+NODES: dict[str, tuple[str, ...]] = {
+    "numeric_embeddings": ("encoder.numeric",),
+    "regime_prototypes": ("encoder.numeric", "engine.regime"),
+    "regimes": ("encoder.numeric", "engine.regime"),
+    "text_embeddings": ("encoder.text",),
+    "branch_statistics": ("space",),
+    "joint_regime_context": ("space",),
 }
-"""Which configuration node holds a stage's parameters; keys there are the parameters' own names."""
+"""Which configuration nodes hold a stage's parameters; keys there are the parameters' own names."""
 
 
 def conf_dir() -> Path:
@@ -63,11 +63,18 @@ def markets_from(config: Any) -> Markets:
 
 
 def node_of(config: Any, stage: str) -> dict[str, Any]:
-    """Return a stage's configuration node as a plain dict; empty when it has none."""
+    """Return a stage's configuration nodes as one plain dict; empty when it has none."""
     from omegaconf import OmegaConf
 
-    found = OmegaConf.select(config, NODES[stage]) if stage in NODES else None
-    return typing.cast(dict[str, Any], OmegaConf.to_container(found, resolve=True)) if found is not None else {}
+    merged: dict[str, Any] = {}
+    for path in NODES.get(stage, ()):
+        found = OmegaConf.select(config, path)
+        node: Any = OmegaConf.to_container(found, resolve=True) if found is not None else {}
+        if path == "encoder.numeric":
+            # What an encoder takes depends on which one it is, so its settings travel as one parameter.
+            node = {"encoder": node.pop("name"), "encoder_settings": node} if node else {}
+        merged.update(node)
+    return merged
 
 
 def params_for(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prometheus.encoders.joint import BranchStatistics
 
+from prometheus.encoders.joint import BranchStatistics
 from prometheus.lake import contract
 from prometheus.runtime import Chunk, Input, Output, Stage, StageReader
 from prometheus.spaces.joint import REGIME_CONTEXT

@@ -16,10 +16,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
-from prometheus.encoders.joint import calibrate as calibrated
-from prometheus.encoders.models_joint_simple import SimpleAverageJointModel
 
 from prometheus.clock import cutoffs
+from prometheus.encoders.joint import calibrate as calibrated
+from prometheus.encoders.models_joint_simple import SimpleAverageJointModel
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import Replacing, contract
 from prometheus.runtime import Chunk, Input, Output, Stage, StageParams, StageReader, selection, setting
@@ -163,7 +163,7 @@ def _compute(params: JointRegimeContextParams, reader: StageReader, chunk: Chunk
         if len(picked) == 0:
             continue
         blocks = {name: block[picked] for name, block in blocks.items()}
-        model = SimpleAverageJointModel(tuple(params.weights[b] for b in BRANCHES))
+        model = SimpleAverageJointModel(weights=[params.weights[b] for b in BRANCHES])
         vectors = model.encode([blocks[b] for b in BRANCHES])
         tables.append(_rows(params, region, regimes.proxy, wanted[picked], blocks, vectors))
         for i in picked:

@@ -1,0 +1,106 @@
+"""Calibration of a branch: centre it on its past mean and divide by its past spread.
+
+A joint space averages branches of different make. Where one of them hardly varies (the daily mean of unit news
+vectors does not), the other decides alone, whatever the weights say. Once both are centred and scaled to a unit
+root mean square, a weight of one half means one half of the variance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ROWS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class BranchStatistics:
+    """Mean and spread of one branch over a population of its vectors.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (d,), float32
+        Per-slot mean. Kept in the precision it is stored in, so that statistics read back from a table calibrate
+        to the same bits.
+    rms : float
+        ``sqrt(mean_i ||z_i - mean||^2)``, one scalar for all slots; in the units of the branch.
+    count : int
+        Vectors counted.
+    """
+
+    mean: NDArray[np.float32]
+    rms: float
+    count: int
+
+    @classmethod
+    def fit(cls, vectors: NDArray[np.floating]) -> BranchStatistics:
+        """Fit on a population of vectors.
+
+        Sums run in float64 over fixed blocks of rows, in row order: equal rows in equal order give equal bits.
+        Which rows may be counted (those known before the cut) is the caller's to say.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n, d)
+            Branch vectors, in key order.
+
+        Raises
+        ------
+        ValueError
+            When there are no rows, a value is not finite, or all rows are equal (nothing to scale by).
+        """
+        if vectors.ndim != 2 or len(vectors) == 0:
+            raise ValueError(f"branch statistics need vectors of shape (n, d) with n > 0; got shape {vectors.shape}")
+        starts = range(0, len(vectors), _ROWS)
+        total = np.zeros(vectors.shape[1])
+        for start in starts:
+            total += vectors[start : start + _ROWS].sum(axis=0, dtype=np.float64)
+        if not np.isfinite(total).all():
+            bad = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+            raise ValueError(f"branch statistics need finite vectors; row {bad} of {len(vectors)} is not")
+        mean = total / len(vectors)
+        squares = np.zeros(vectors.shape[1])
+        for start in starts:
+            deviations = vectors[start : start + _ROWS].astype(np.float64) - mean
+            squares += np.square(deviations).sum(axis=0)
+        rms = float(np.sqrt(squares.sum() / len(vectors)))
+        if rms == 0.0:
+            raise ValueError(f"all {len(vectors)} vectors of the branch are equal; it has no spread to scale by")
+        return cls(mean.astype(np.float32), rms, len(vectors))
+
+    def apply(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Calibrate vectors of this branch; see :func:`calibrate`."""
+        return calibrate(vectors, self.mean, self.rms)
+
+
+def calibrate(vectors: NDArray[np.floating], mean: NDArray[np.floating], rms: float) -> NDArray[np.float32]:
+    """Centre and scale branch vectors: ``(z - mean) / rms``.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d) or (d,)
+        Vectors of one branch.
+    mean : ndarray of shape (d,)
+        The branch's past mean.
+    rms : float
+        The branch's past root mean squared distance from it.
+
+    Returns
+    -------
+    ndarray of the shape of ``vectors``, float32
+        Computed in float64, each row on its own.
+
+    Raises
+    ------
+    ValueError
+        When the widths differ or ``rms`` is not a positive finite number.
+    """
+    if vectors.shape[-1:] != mean.shape:
+        raise ValueError(f"vectors of shape {vectors.shape} cannot be centred on a mean of shape {mean.shape}")
+    if not (np.isfinite(rms) and rms > 0.0):
+        raise ValueError(f"a branch is scaled by a positive finite RMS; got {rms}")
+    centred = vectors.astype(np.float64) - mean.astype(np.float64)
+    scaled: NDArray[np.float32] = (centred / rms).astype(np.float32)
+    return scaled

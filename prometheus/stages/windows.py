@@ -1,0 +1,229 @@
+"""Reading numeric windows: prices as known at each decision, panels, baskets, encoded windows."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from prometheus.clock import CutoffRule, Sessions, cutoffs, knowledge_index
+from prometheus.encoders.numeric import BlocksConfig, NumericEncoder, numeric_encoder
+from prometheus.errors import MissingInputError, RequestError
+from prometheus.market.as_known import KnownPanel, panels_as_known
+from prometheus.market.baskets import build_baskets
+from prometheus.market.panel import EntitySeries
+from prometheus.runtime import StageReader, execution, setting
+from prometheus.runtime.params import StageParams
+from prometheus.spaces.numeric import NumericModel, WindowResult, encode_windows, numeric_model
+
+INSTRUMENT, SECTOR, MARKET = "INSTRUMENT", "SECTOR", "MARKET"
+ENTITY_TYPES = (INSTRUMENT, SECTOR, MARKET)
+
+PRICE_COLUMNS = ("instrument_id", "as_of_date", "close", "adjusted_close", "volume", "known_at", "withdrawn")
+
+
+@dataclass(frozen=True)
+class WindowParams(StageParams):
+    """Settings every stage that computes windows shares."""
+
+    model_id: str = setting("num-regime-core-v1", "numeric model")
+    window_days: int | None = setting(None, "sessions of the window; the model's own when none")
+    encoder: str = setting("blocks", "numeric encoder", choices=("blocks", "pad_to_dim", "seed"))
+    encoder_settings: Mapping[str, Any] = setting(dataclasses.asdict(BlocksConfig()), "what the encoder takes")
+    infer_splits: bool = setting(False, "correct jumps that look like unrecorded splits instead of masking them")
+    max_rows: int = execution(65_536, "windows encoded at once")
+
+    @property
+    def model(self) -> NumericModel:
+        """The model over the window asked for."""
+        model = numeric_model(self.model_id)
+        return model if self.window_days in (None, model.window) else model.with_window(int(self.window_days or 0))
+
+    @property
+    def numeric_encoder(self) -> NumericEncoder:
+        """The encoder as configured."""
+        return numeric_encoder({"name": self.encoder, **self.encoder_settings})
+
+
+def fingerprint(params: WindowParams) -> dict[str, Any]:
+    """What decides a window's values besides the stage's settings."""
+    return {"model": params.model.fingerprint(), "encoder": params.numeric_encoder.descriptor.fingerprint}
+
+
+def normalised(params: WindowParams) -> WindowParams:
+    """The model's own window asked for by number is the default: the same settings, the same variant."""
+    own = numeric_model(params.model_id).window
+    return dataclasses.replace(params, window_days=None) if params.window_days == own else params
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Windows of one entity type over some decision days.
+
+    Attributes
+    ----------
+    series : EntitySeries
+        The series as known at those days.
+    positions : ndarray of int64
+        Session positions of the days in the series.
+    days : ndarray of datetime64[D]
+    result : WindowResult
+        Rows by (day, entity).
+    """
+
+    series: EntitySeries
+    positions: NDArray[np.int64]
+    days: NDArray[np.datetime64]
+    result: WindowResult
+
+
+@dataclass(frozen=True)
+class MarketPrices:
+    """Every version of a market's rows that windows of some days can depend on."""
+
+    market_id: str
+    sessions: Sessions
+    session_cutoffs: NDArray[np.datetime64]
+    prices: pa.Table
+    actions: pa.Table
+    instruments: pa.Table
+    names: tuple[str, ...]
+    targets: NDArray[np.int64]
+
+
+def instruments_of(reader: StageReader, market_id: str) -> pa.Table:
+    """Every version of a market's instrument rows.
+
+    Raises
+    ------
+    MissingInputError
+        When the lake knows no instrument of the market.
+    """
+    rows = reader.read("instruments", where={"market_id": market_id}, every_version=True)
+    if rows.num_rows == 0:
+        raise MissingInputError(
+            f"the lake knows no instruments of market {market_id}; bring them with `prometheus ingest source=... "
+            "path=...` (table instruments says which market a name belongs to)"
+        )
+    return rows
+
+
+def read_market(
+    reader: StageReader,
+    market_id: str,
+    days: Sequence[dt.date],
+    *,
+    history: int,
+    cutoff: CutoffRule,
+    only: Sequence[str] = (),
+) -> MarketPrices:
+    """Read what windows ending on ``days`` can depend on.
+
+    Parameters
+    ----------
+    reader : StageReader
+    market_id : str
+    days : sequence of date
+        Sessions of the market, ascending.
+    history : int
+        Sessions up to and including a day that its windows depend on.
+    cutoff : {'end_of_day', 'session_close', 'next_open'}
+    only : sequence of str
+        Instruments to read; all of the market's when empty.
+
+    Raises
+    ------
+    RequestError
+        When an instrument asked for is not of the market.
+    """
+    everything = reader.sessions(market_id)
+    everything_cutoffs = cutoffs(everything, cutoff)
+    at = everything.positions(np.array(days, dtype="datetime64[D]"))
+    start = max(int(at[0]) - history + 1, 0)
+    sessions = everything.slice(start, int(at[-1]) + 1)
+    instruments = instruments_of(reader, market_id)
+    known = sorted(set(instruments["instrument_id"].to_pylist()))
+    missing = sorted(set(only) - set(known))
+    if missing:
+        raise RequestError(f"the lake has no instrument {', '.join(missing)} in market {market_id}")
+    names = tuple(sorted(set(only))) or tuple(known)
+    where = {"instrument_id": list(names)} if only else {}
+    return MarketPrices(
+        market_id=market_id,
+        sessions=sessions,
+        session_cutoffs=everything_cutoffs[start : int(at[-1]) + 1],
+        prices=reader.read(
+            "prices_daily",
+            columns=PRICE_COLUMNS,
+            dates=(sessions.dates[0].item(), sessions.dates[-1].item()),
+            where=where,
+            every_version=True,
+        ),
+        actions=reader.read("corporate_actions", where=where, every_version=True),
+        instruments=instruments,
+        names=names,
+        targets=at - start,
+    )
+
+
+def segments(params: WindowParams, market: MarketPrices, entity_type: str) -> Iterator[Segment]:
+    """Windows of a market's entities, as known at each decision.
+
+    Ordinary data give one segment; sources that revise the past give more (see
+    :func:`~prometheus.market.as_known.panels_as_known`).
+    """
+    model, encoder = params.model, params.numeric_encoder
+    alone = entity_type == INSTRUMENT
+    listed = _known_since(market) if alone else None
+    for known in panels_as_known(
+        market.prices,
+        market.actions,
+        market.sessions,
+        market.session_cutoffs,
+        market.targets,
+        history=model.history + (0 if alone else _BASKET_HISTORY),
+        names=market.names,
+        instruments=None if alone else market.instruments,
+        apart=alone,
+        infer_splits=params.infer_splits,
+    ):
+        series = known.panel if alone else _baskets(known, entity_type)
+        eligible = None
+        if listed is not None:
+            since = np.array([listed[name] for name in series.names], dtype=np.int64)
+            eligible = known.targets[:, None] >= since[None, :]
+        result = encode_windows(series, known.positions, model, encoder, eligible=eligible)
+        yield Segment(series, known.positions, market.sessions.dates[known.targets], result)
+
+
+_BASKET_HISTORY = 252
+"""A basket's volume is its members' abnormal volume, which looks back a year from each session of the window."""
+
+
+def history_of(params: WindowParams, entity_type: str) -> int:
+    """Sessions up to and including a day that its windows depend on."""
+    return params.model.history + (0 if entity_type == INSTRUMENT else _BASKET_HISTORY)
+
+
+def _baskets(known: KnownPanel, entity_type: str) -> EntitySeries:
+    assert known.membership is not None
+    return build_baskets(known.panel, known.membership, "MARKET" if entity_type == MARKET else "SECTOR")
+
+
+def _known_since(market: MarketPrices) -> dict[str, int]:
+    """Position of the first decision that knows of each instrument."""
+    first = (
+        pl.DataFrame(pl.from_arrow(market.instruments.select(["instrument_id", "known_at"])))
+        .group_by("instrument_id")
+        .agg(pl.col("known_at").min())
+    )
+    instants = first["known_at"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+    since = knowledge_index(instants, market.session_cutoffs)
+    return dict(zip(first["instrument_id"].to_list(), since.tolist(), strict=True))
