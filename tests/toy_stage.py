@@ -62,7 +62,12 @@ def compute(params: ToyParams, reader: StageReader, chunk: Chunk) -> Output:
         schema=contract("numeric_window_embeddings").schema,
     )
     out.replacing["numeric_window_embeddings"] = Replacing(
-        {"model_id": [params.model_id], "variant": [params.variant], "as_of_date": list(days)},
+        {
+            "model_id": [params.model_id],
+            "variant": [params.variant],
+            "entity_type": ["MARKET"],
+            "as_of_date": list(days),
+        },
         {"entity_id": ["US_EQ"]},
     )
     return out

@@ -91,8 +91,6 @@ def _feed(h: Any, array: pa.Array | pa.ChunkedArray) -> None:
         elif pa.types.is_timestamp(kind):
             values = values.cast(pa.int64())
         dense = np.ascontiguousarray(values.to_numpy(zero_copy_only=False))
-        if dense.dtype.kind == "f":
-            dense = dense + dense.dtype.type(0)  # -0.0 and 0.0 are one value
         h.update(dense.data.cast("B") if dense.size else b"")
 
 

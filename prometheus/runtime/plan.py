@@ -123,7 +123,7 @@ def make_plan(
         reasons=reasons,
         todo=todo,
         inputs=inputs,
-        chunks=_chunks(todo, stage, chunk_days or stage.chunk_days),
+        chunks=_chunks(todo, stage, chunk_days or stage.chunk_days, (first, last)),
     )
 
 
@@ -216,7 +216,9 @@ def _done(
     return status
 
 
-def _chunks(todo: Mapping[str, tuple[dt.date, ...]], stage: Stage[Any], chunk_days: int) -> tuple[Chunk, ...]:
+def _chunks(
+    todo: Mapping[str, tuple[dt.date, ...]], stage: Stage[Any], chunk_days: int, asked: tuple[dt.date, dt.date]
+) -> tuple[Chunk, ...]:
     """Cut the union of days into runs of whole partitions, every scope's share in one chunk."""
     union = sorted(set(itertools.chain.from_iterable(todo.values())))
     if stage.chunk_by == "year":
@@ -227,5 +229,5 @@ def _chunks(todo: Mapping[str, tuple[dt.date, ...]], stage: Stage[Any], chunk_da
     for number, run in enumerate(runs):
         wanted = set(run)
         days = {scope: tuple(d for d in own if d in wanted) for scope, own in todo.items()}
-        chunks.append(Chunk(number, {s: d for s, d in days.items() if d}))
+        chunks.append(Chunk(number, {s: d for s, d in days.items() if d}, asked))
     return tuple(chunks)

@@ -48,10 +48,21 @@ class Input:
 
 @dataclass(frozen=True)
 class Chunk:
-    """What one worker does: output days of every scope. Chunks of one run never share a partition."""
+    """What one worker does: output days of every scope. Chunks of one run never share a partition.
+
+    Attributes
+    ----------
+    number : int
+        Place in the plan, from 0.
+    days : mapping of str to tuple of date
+        Output days by scope.
+    asked : (date, date)
+        The whole request's range.
+    """
 
     number: int
     days: Mapping[str, tuple[dt.date, ...]]
+    asked: tuple[dt.date, dt.date]
 
     @property
     def first(self) -> dt.date:

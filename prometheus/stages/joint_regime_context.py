@@ -152,7 +152,7 @@ def _compute(params: JointRegimeContextParams, reader: StageReader, chunk: Chunk
             for i in np.flatnonzero(lacking):
                 out.skip(region, days[i], reason)
             usable &= ~lacking
-        blocks = {"regime": regimes.vectors[at["regime"]], "text": means.vectors[at["text"]]}
+        blocks = {"regime": _picked(regimes.vectors, at["regime"]), "text": _picked(means.vectors, at["text"])}
         if params.calibrate:
             blocks, known = _calibrate(params, reader, region, wanted, blocks)
             for i in np.flatnonzero(usable & ~known):
@@ -179,6 +179,13 @@ def _compute(params: JointRegimeContextParams, reader: StageReader, chunk: Chunk
         },
         keys={"entity_key": list(chunk.days)},
     )
+    return out
+
+
+def _picked(block: NDArray[np.float32], at: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Rows of a block; zeros where there is none."""
+    out = np.zeros((len(at), block.shape[1]), dtype=np.float32)
+    out[at >= 0] = block[at[at >= 0]]
     return out
 
 

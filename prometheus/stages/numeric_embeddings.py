@@ -117,9 +117,10 @@ def _compute(params: NumericEmbeddingsParams, reader: StageReader, chunk: Chunk)
         partitions={
             "model_id": [params.model_id],
             "variant": [params.variant],
+            "entity_type": list(params.entity_type),
             "as_of_date": sorted({d for days in chunk.days.values() for d in days}),
         },
-        keys={"entity_type": list(params.entity_type), "entity_id": sorted(set(requested))},
+        keys={"entity_id": sorted(set(requested))},
     )
     return out
 

@@ -62,9 +62,10 @@ def test_replacing_takes_out_what_was_asked_for_and_not_made(lake: Lake) -> None
             partitions={
                 "model_id": ["num-regime-core-v1"],
                 "variant": ["v0"],
+                "entity_type": ["INSTRUMENT"],
                 "as_of_date": days_from(DAY, 2),
             },
-            keys={"entity_type": ["INSTRUMENT"], "entity_id": ["A", "B"]},
+            keys={"entity_id": ["A", "B"]},
         ),
     )
     assert keys(lake) == {(DAY, "A"), (DAY, "EU"), (DAY + dt.timedelta(1), "EU")}
@@ -77,7 +78,8 @@ def test_a_partition_can_become_empty(lake: Lake) -> None:
         TABLE,
         empty,
         replacing=Replacing(
-            {"model_id": ["num-regime-core-v1"], "variant": ["v0"], "as_of_date": [DAY]}, {"entity_id": ["A"]}
+            {"model_id": ["num-regime-core-v1"], "variant": ["v0"], "entity_type": ["INSTRUMENT"], "as_of_date": [DAY]},
+            {"entity_id": ["A"]},
         ),
     )
     assert keys(lake) == set()

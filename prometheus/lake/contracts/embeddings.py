@@ -24,7 +24,8 @@ NUMERIC_WINDOW_EMBEDDINGS = TableContract(
         _VECTOR,
     ),
     key=("model_id", "variant", "as_of_date", "entity_type", "entity_id"),
-    partition_by=("model_id", "variant", "as_of_date"),
+    # By entity type too: one market row a day must not rewrite the day's five hundred instruments.
+    partition_by=("model_id", "variant", "entity_type", "as_of_date"),
     table_class="vintage",
     layer="embeddings",
 )

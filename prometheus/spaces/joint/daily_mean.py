@@ -82,7 +82,8 @@ class DailySums:
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
             exact = self._scratch[: len(block)]
-            np.add(vectors[start : start + _BLOCK], _ROUNDER, out=exact)
+            # dtype is said aloud: float32 plus a Python float would be added in float32.
+            np.add(vectors[start : start + _BLOCK], _ROUNDER, out=exact, dtype=np.float64)
             np.subtract(exact, _ROUNDER, out=exact)
             edges = np.flatnonzero(np.diff(block, prepend=-1))
             stops = np.append(edges[1:], len(block))

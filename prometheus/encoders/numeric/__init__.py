@@ -1,0 +1,58 @@
+"""Numeric encoders: slots of a window in, a vector out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prometheus.encoders.numeric.base import Block, NumericEncoder, NumericEncoderDescriptor
+from prometheus.encoders.numeric.blocks import BlocksConfig, BlocksEncoder
+from prometheus.encoders.numeric.pad_to_dim import (
+    NumericWindowEncoder,
+    PadToDimEncoder,
+    PadToDimNumericEmbeddingModel,
+    SeedEncoder,
+)
+from prometheus.errors import RequestError
+
+__all__ = [
+    "Block",
+    "BlocksConfig",
+    "BlocksEncoder",
+    "NumericEncoder",
+    "NumericEncoderDescriptor",
+    "NumericWindowEncoder",
+    "PadToDimEncoder",
+    "PadToDimNumericEmbeddingModel",
+    "SeedEncoder",
+    "numeric_encoder",
+]
+
+
+def _blocks(**settings: Any) -> NumericEncoder:
+    return BlocksEncoder(BlocksConfig(**settings))
+
+
+ENCODERS: dict[str, Callable[..., NumericEncoder]] = {
+    "blocks": _blocks,
+    "pad_to_dim": PadToDimEncoder,
+    "seed": SeedEncoder,
+}
+
+
+def numeric_encoder(settings: Mapping[str, Any]) -> NumericEncoder:
+    """Make an encoder from its settings: ``name`` and what that encoder takes.
+
+    Raises
+    ------
+    RequestError
+        When there is no such encoder, or it takes no such setting.
+    """
+    given = dict(settings)
+    name = given.pop("name", "blocks")
+    if name not in ENCODERS:
+        raise RequestError(f"there is no numeric encoder {name!r}; there are {', '.join(sorted(ENCODERS))}")
+    try:
+        return ENCODERS[name](**given)
+    except TypeError as error:
+        raise RequestError(f"numeric encoder {name} cannot be set up with {sorted(given)}: {error}") from None

@@ -1,0 +1,26 @@
+"""Numeric models and the windows they are computed from."""
+
+from prometheus.spaces.numeric.encode import SKIP_REASONS, WindowResult, encode_windows, iter_encoded
+from prometheus.spaces.numeric.model import (
+    ENTITY_TYPES,
+    MODELS,
+    NUM_REGIME_CORE_V1,
+    NumericModel,
+    numeric_model,
+    slot_table,
+    slots,
+)
+
+__all__ = [
+    "ENTITY_TYPES",
+    "MODELS",
+    "NUM_REGIME_CORE_V1",
+    "SKIP_REASONS",
+    "NumericModel",
+    "WindowResult",
+    "encode_windows",
+    "iter_encoded",
+    "numeric_model",
+    "slot_table",
+    "slots",
+]

@@ -1,0 +1,102 @@
+"""Stage: the prototype head, fitted once a year on the proxy's windows of all years before.
+
+Windows are computed from raw prices as known at each session, not read from what happens to be stored: a fresh lake
+gives the same fit.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from prometheus.engines.regime import MIN_WINDOWS, PrototypeHead, fit_prototypes
+from prometheus.lake import contract
+from prometheus.runtime import Chunk, Input, Output, Stage, StageReader
+from prometheus.stages.branch_statistics import cut_days
+from prometheus.stages.regime_windows import RegimeParams, check_proxy, past_windows, scope_of
+from prometheus.stages.windows import fingerprint
+from prometheus.vectors import to_list_array
+
+TOO_FEW = f"fewer than {MIN_WINDOWS} windows before the year"
+
+
+def _days(params: RegimeParams, reader: StageReader, first: dt.date, last: dt.date) -> dict[str, list[dt.date]]:
+    check_proxy(params, reader)
+    return {scope_of(params, region): cut_days(reader, region, first, last) for region in params.region}
+
+
+def _compute(params: RegimeParams, reader: StageReader, chunk: Chunk) -> Output:
+    out = Output()
+    rows: list[dict[str, object]] = []
+    centroids: list[NDArray[np.float32]] = []
+    for scope, cuts in chunk.days.items():
+        region = scope.split("/")[0]
+        sessions = reader.sessions(reader.market_of(region).market_id)
+        days = sessions.between(_first_price(reader), cuts[-1]).dates.tolist()
+        past = past_windows(params, reader, region, days)
+        for cut in cuts:
+            n = int(np.searchsorted(past.days, np.datetime64(cut), side="right"))
+            if n < MIN_WINDOWS:
+                out.skip(scope, cut, TOO_FEW)
+                continue
+            head = fit_prototypes(
+                past.vectors[:n], past.volatility[:n], past.returns[:n], seed=params.seed, restarts=params.restarts
+            )
+            rows.extend(_rows(params, region, cut, head))
+            centroids.extend(head.centroids)
+            out.make(scope, cut, len(head.labels))
+    declared = contract("regime_prototypes")
+    table = declared.empty()
+    if rows:
+        plain = pa.Table.from_pylist(rows, schema=pa.schema([f for f in declared.schema if f.name != "centroid"]))
+        table = plain.append_column(declared.schema.field("centroid"), to_list_array(np.stack(centroids)))
+    out.rows[declared.name] = table
+    return out
+
+
+def _first_price(reader: StageReader) -> dt.date:
+    held = reader.source("prices_daily", columns=["as_of_date"], every_version=True)
+    first: dt.date | None = reader.query(f"SELECT min(as_of_date) AS first FROM ({held})")["first"][0].as_py()
+    return first or dt.date.max
+
+
+def _rows(params: RegimeParams, region: str, cut: dt.date, head: PrototypeHead) -> list[dict[str, object]]:
+    return [
+        {
+            "region": region,
+            "proxy": params.proxy,
+            "model_id": params.model_id,
+            "variant": params.variant,
+            "year": cut.year + 1,
+            "label": label,
+            "as_of_date": cut,
+            "num_windows": int(head.counts[k]),
+            "mean_volatility": float(head.mean_volatility[k]),
+            "mean_return": float(head.mean_return[k]),
+            "temperature": head.temperature,
+        }
+        for k, label in enumerate(head.labels)
+    ]
+
+
+REGIME_PROTOTYPES = Stage(
+    name="regime_prototypes",
+    revision=1,
+    summary="fit the prototypes a region's regimes are named by, once a year on what lay before",
+    params=RegimeParams,
+    inputs=(
+        Input("prices_daily", history=None),
+        Input("corporate_actions", history=None),
+        Input("instruments", history=None),
+    ),
+    outputs=("regime_prototypes",),
+    surface=lambda p: f"{p.model_id}/{p.backend}",
+    days=_days,
+    compute=_compute,
+    fingerprint=fingerprint,
+    chunk_days=10_000,
+    command="run_numeric_regime",
+)
