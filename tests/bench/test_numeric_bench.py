@@ -1,0 +1,101 @@
+"""Numeric backfill of one model end to end against writing the same vectors as bare Parquet day files.
+
+500 names x 3,780 sessions. The limit is two threads that write vectors already in memory, one file a day; the backfill
+reads prices, computes every window, validates, commits to Delta and keeps its books. Both in one run.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from prometheus.cli.config import compose, markets_from
+from prometheus.cli.demo import deliver_synthetic, load_synthetic
+from prometheus.lake import Lake
+from prometheus.runtime import progress_for
+from prometheus.vectors import from_list_array
+
+TABLE = "numeric_window_embeddings"
+LIMIT_RATIO = 1.3
+LIMIT_MEMORY_GB = 1.5
+
+
+@pytest.fixture(scope="module")
+def market_lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake.open(tmp_path_factory.mktemp("bench") / "lake", create=True)
+    deliver_synthetic(lake, load_synthetic("bench"), progress_for(quiet=True))
+    assert markets_from(compose("backfill")).of_region("US").market_id == "US_EQ"
+    return lake
+
+
+def _write_days(rows: pa.Table, days: np.ndarray, folder: Path) -> None:
+    """Write each day's rows into a file of its own, two threads, as the fastest plain writer would."""
+    edges = np.flatnonzero(np.r_[True, days[1:] != days[:-1], True])
+
+    def write(i: int) -> None:
+        lo, hi = int(edges[i]), int(edges[i + 1])
+        day_folder = folder / f"as_of_date={days[lo]}"
+        day_folder.mkdir(parents=True)
+        pq.write_table(
+            rows.slice(lo, hi - lo),
+            day_folder / "part.parquet",
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=False,
+            write_statistics=False,
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, range(len(edges) - 1)))
+
+
+@pytest.mark.bench
+def test_numeric_backfill_against_bare_parquet(market_lake: Lake, tmp_path: Path) -> None:
+    root = market_lake.location.root
+    first, last = market_lake.query(
+        f"SELECT min(as_of_date) AS a, max(as_of_date) AS b FROM "
+        f"({market_lake.source('prices_daily', columns=['as_of_date'], every_version=True)})"
+    ).to_pylist()[0].values()
+    command = [sys.executable, "-m", "prometheus.scripts.backfill_numeric_embeddings", "--date-range", str(first)]
+    t0 = time.perf_counter()
+    done = subprocess.run(
+        [*command, str(last), "--lake", root, "--quiet"], capture_output=True, text=True, check=False
+    )
+    seconds = time.perf_counter() - t0
+    assert done.returncode == 0, done.stderr
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    rows = market_lake.count(TABLE)
+
+    written, bare = 0, 0.0
+    days = sorted(set(market_lake.read(TABLE, columns=["as_of_date"])["as_of_date"].to_pylist()))
+    for start in range(0, len(days), 252):
+        span = (days[start], days[min(start + 252, len(days)) - 1])
+        block = market_lake.read(TABLE, dates=span).sort_by([("as_of_date", "ascending"), ("entity_id", "ascending")])
+        block = block.combine_chunks()
+        stamped = block["as_of_date"].to_numpy().astype("datetime64[D]")
+        plain = block.drop(["model_id", "variant", "entity_type", "as_of_date"])
+        t0 = time.perf_counter()
+        _write_days(plain, stamped, tmp_path / "bare")
+        bare += time.perf_counter() - t0
+        written += block.num_rows
+    sample = pq.read_table(tmp_path / "bare" / f"as_of_date={days[1000]}" / "part.parquet", partitioning=None)
+    ours = market_lake.read(TABLE, dates=(days[1000], days[1000])).sort_by("entity_id")
+    assert written == rows
+    np.testing.assert_array_equal(from_list_array(sample["vector"]), from_list_array(ours["vector"]))
+    print(
+        f"\nnumeric backfill: {rows:,} windows in {seconds:.1f} s = {rows / seconds:,.0f}/s (process start included); "
+        f"bare day files {bare:.1f} s = {rows / bare:,.0f}/s; ratio {seconds / bare:.2f} (target {LIMIT_RATIO}); "
+        f"peak {peak:.2f} GB (target {LIMIT_MEMORY_GB}); {os.cpu_count()} processors"
+    )
+    assert seconds / bare <= LIMIT_RATIO
+    assert peak <= LIMIT_MEMORY_GB
