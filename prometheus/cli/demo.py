@@ -133,7 +133,6 @@ def closing_words(lake: Lake, root: str | None, seconds: float, real_text: bool)
         by_region.setdefault(region, []).append(f"{label} {n}")
     where = "" if root is None else f" --lake {root}"
     extra = "" if variant == "v0" else f" --variant {variant}"
-    python = "python" if os.environ.get("VIRTUAL_ENV") else _python_hint()
     text_note = (
         ""
         if real_text
@@ -148,7 +147,7 @@ def closing_words(lake: Lake, root: str | None, seconds: float, real_text: bool)
         *(f"  regimes {region}: {', '.join(found)} days" for region, found in by_region.items()),
         text_note,
         "Look at it:",
-        *([] if python == "python" else ["  source .venv/bin/activate"]),
+        *_activation(),
         f"  prometheus lake ls{where}",
         "  python -m prometheus.scripts.show_joint_regime_context --region US \\",
         f"    --start 2025-01-01 --end 2025-01-31{extra}{where}",
@@ -159,6 +158,11 @@ def closing_words(lake: Lake, root: str | None, seconds: float, real_text: bool)
     return "\n".join(lines)
 
 
-def _python_hint() -> str:
-    """``python`` when it is this one, else a word that makes the closing lines name the environment."""
-    return "python" if not (Path(sys.prefix) / "pyvenv.cfg").exists() else ".venv"
+def _activation() -> list[str]:
+    """Return the line that activates the environment this runs in, when it is one and not active."""
+    environment = Path(sys.prefix)
+    if os.environ.get("VIRTUAL_ENV") or not (environment / "pyvenv.cfg").exists():
+        return []
+    here = Path.cwd()
+    shown = environment.relative_to(here) if environment.is_relative_to(here) else environment
+    return [f"  source {shown}/bin/activate"]

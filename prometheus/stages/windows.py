@@ -19,7 +19,7 @@ from prometheus.errors import MissingInputError, RequestError
 from prometheus.market.as_known import KnownPanel, panels_as_known
 from prometheus.market.baskets import build_baskets
 from prometheus.market.panel import EntitySeries
-from prometheus.runtime import StageReader, execution, setting
+from prometheus.runtime import StageReader, setting
 from prometheus.runtime.params import StageParams
 from prometheus.spaces.numeric import NumericModel, WindowResult, encode_windows, numeric_model
 
@@ -38,13 +38,17 @@ class WindowParams(StageParams):
     encoder: str = setting("blocks", "numeric encoder", choices=("blocks", "pad_to_dim", "seed"))
     encoder_settings: Mapping[str, Any] = setting(dataclasses.asdict(BlocksConfig()), "what the encoder takes")
     infer_splits: bool = setting(False, "correct jumps that look like unrecorded splits instead of masking them")
-    max_rows: int = execution(65_536, "windows encoded at once")
+
+    def __post_init__(self) -> None:
+        # The model's own window asked for by number is the default: the same settings, the same variant.
+        if self.window_days == numeric_model(self.model_id).window:
+            object.__setattr__(self, "window_days", None)
 
     @property
     def model(self) -> NumericModel:
         """The model over the window asked for."""
         model = numeric_model(self.model_id)
-        return model if self.window_days in (None, model.window) else model.with_window(int(self.window_days or 0))
+        return model if self.window_days is None else model.with_window(self.window_days)
 
     @property
     def numeric_encoder(self) -> NumericEncoder:
@@ -55,12 +59,6 @@ class WindowParams(StageParams):
 def fingerprint(params: WindowParams) -> dict[str, Any]:
     """What decides a window's values besides the stage's settings."""
     return {"model": params.model.fingerprint(), "encoder": params.numeric_encoder.descriptor.fingerprint}
-
-
-def normalised(params: WindowParams) -> WindowParams:
-    """The model's own window asked for by number is the default: the same settings, the same variant."""
-    own = numeric_model(params.model_id).window
-    return dataclasses.replace(params, window_days=None) if params.window_days == own else params
 
 
 @dataclass(frozen=True)
