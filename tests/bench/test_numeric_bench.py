@@ -62,15 +62,17 @@ def _write_days(rows: pa.Table, days: np.ndarray, folder: Path) -> None:
 @pytest.mark.bench
 def test_numeric_backfill_against_bare_parquet(market_lake: Lake, tmp_path: Path) -> None:
     root = market_lake.location.root
-    first, last = market_lake.query(
-        f"SELECT min(as_of_date) AS a, max(as_of_date) AS b FROM "
-        f"({market_lake.source('prices_daily', columns=['as_of_date'], every_version=True)})"
-    ).to_pylist()[0].values()
+    first, last = (
+        market_lake.query(
+            f"SELECT min(as_of_date) AS a, max(as_of_date) AS b FROM "
+            f"({market_lake.source('prices_daily', columns=['as_of_date'], every_version=True)})"
+        )
+        .to_pylist()[0]
+        .values()
+    )
     command = [sys.executable, "-m", "prometheus.scripts.backfill_numeric_embeddings", "--date-range", str(first)]
     t0 = time.perf_counter()
-    done = subprocess.run(
-        [*command, str(last), "--lake", root, "--quiet"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, str(last), "--lake", root, "--quiet"], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - t0
     assert done.returncode == 0, done.stderr
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20

@@ -21,7 +21,13 @@ WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"
 _NEEDED = (WEIGHTS, TOKENIZER, CONFIG)
-_OPTIONAL = ("modules.json", "1_Pooling/config.json", "sentence_bert_config.json", "config_sentence_transformers.json")
+_OPTIONAL = (
+    "modules.json",
+    "1_Pooling/config.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "tokenizer_config.json",
+)
 _HUB_TIMEOUT_S = 10.0
 
 
@@ -153,9 +159,11 @@ def read_pooling(folder: Path) -> str:
 def read_max_tokens(folder: Path) -> int:
     """Read the most tokens the model takes at once, special tokens included."""
     positions = int(_json(folder / CONFIG)["max_position_embeddings"])
-    path = folder / "sentence_bert_config.json"
-    stated = _json(path).get("max_seq_length") if path.is_file() else None
-    return min(int(stated or positions), positions)
+    for name, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
+        stated = _json(folder / name).get(key) if (folder / name).is_file() else None
+        if stated:
+            return min(int(stated), positions)
+    return positions
 
 
 def _lacking(folder: Path) -> list[str]:

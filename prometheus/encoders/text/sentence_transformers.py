@@ -10,9 +10,10 @@ renormalised. Shorter texts are untouched by that rule.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +43,8 @@ _MINILM_NAMES = (MINILM, "all-MiniLM-L6-v2")
 _REVISION = 1
 _TOKENIZE = 1024
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 65_536}
+# A pass uses every core it is given; two at once in one process would only wait for each other.
+_ONE_PASS = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ class SentenceTransformerEncoder:
         """Encode texts; see :class:`prometheus.encoders.text.protocol.TextEncoder`.
 
         Equal texts are computed once. Batches are composed from the distinct texts in sorted order, so they depend
-        on the contents alone, not on the order of the call.
+        on the contents alone, not on the order of the call. Threads of one process take turns.
         """
         checked = require_texts(texts)
         distinct = sorted(set(checked))
@@ -185,7 +188,7 @@ class SentenceTransformerEncoder:
             self.descriptor.overlap_tokens,
         )
         vectors = np.empty((len(windows.tokens), self.descriptor.dimension), dtype=np.float32)
-        with _torch_threads(self._threads):
+        with _ONE_PASS, _torch_threads(self._threads):
             for batch in plan_batches(windows, self._batch_tokens):
                 vectors[batch.windows] = self._model.encode(batch)
         pooled = pool_windows(windows, vectors)
@@ -230,16 +233,16 @@ def describe_model(model: str = MINILM, **options: Any) -> SentenceTransformerDe
         model if is_folder else options.get("folder"),
         bool(options.get("allow_network", False)),
     )
-    described = SentenceTransformerDescriptor(
-        name=Path(model).name if is_folder else model,
-        revision=None,
-        weights_sha256=sha256_of(folder / WEIGHTS),
-        tokenizer_sha256=sha256_of(folder / TOKENIZER),
-        architecture=read_architecture(folder),
-        pooling=read_pooling(folder),
-        max_tokens=read_max_tokens(folder),
-    )
-    return replace(described, **(options | {"folder": str(folder)}))
+    found: dict[str, Any] = {
+        "name": Path(model).name if is_folder else model,
+        "revision": None,
+        "weights_sha256": sha256_of(folder / WEIGHTS),
+        "tokenizer_sha256": sha256_of(folder / TOKENIZER),
+        "architecture": read_architecture(folder),
+        "pooling": read_pooling(folder),
+        "max_tokens": read_max_tokens(folder),
+    }
+    return SentenceTransformerDescriptor(**(found | options | {"folder": str(folder)}))
 
 
 def physical_cores() -> int:
