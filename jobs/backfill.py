@@ -10,13 +10,14 @@ import hydra
 from prometheus.cli.backfill import backfill_from_config
 from prometheus.cli.command import guarded
 from prometheus.cli.config import conf_dir
+from prometheus.cli.job import finish, run_job
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="backfill")
 def main(config: Any) -> None:
-    """Run the job and exit with its code."""
-    sys.exit(guarded(lambda: backfill_from_config(config)))
+    """Run the job."""
+    finish(guarded(lambda: backfill_from_config(config)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_job(main))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from prometheus.lake import Replacing, contract
+from prometheus.lake import contract
 from prometheus.runtime import Chunk, Input, Output, Stage, StageParams, StageReader, selection, setting
 from prometheus.vectors import to_list_array
 
@@ -61,7 +61,8 @@ def compute(params: ToyParams, reader: StageReader, chunk: Chunk) -> Output:
         ],
         schema=contract("numeric_window_embeddings").schema,
     )
-    out.replacing["numeric_window_embeddings"] = Replacing(
+    out.replace(
+        "numeric_window_embeddings",
         {
             "model_id": [params.model_id],
             "variant": [params.variant],

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prometheus.cli.command import EXIT_INTERRUPTED
-from prometheus.cli.config import markets_from, node_of, params_for
+from prometheus.cli.config import flag_of, markets_from, node_of, params_for, required
 from prometheus.errors import RequestError
 from prometheus.lake import Lake
 from prometheus.runtime import RunOptions, RunSummary, progress_for, run_stage
@@ -83,17 +83,17 @@ def backfill(
 
 def backfill_from_config(config: Any) -> int:
     """Run the job as its Hydra command does, and return the exit code."""
-    first, last = range_from(config.range)
+    first, last = range_from(required(config, "range", "[2015-01-01,2015-03-31]"))
     regions = [config.region] if isinstance(config.region, str) else list(config.region)
     lake = Lake.open(config.lake)
     options = RunOptions(
-        force=bool(config.force),
-        dry_run=bool(config.dry_run),
+        force=flag_of(config, "force"),
+        dry_run=flag_of(config, "dry_run"),
         executor=str(config.executor.executor),
-        workers=config.executor.workers,
-        strict=bool(config.strict),
+        workers=_workers(config.executor.workers),
+        strict=flag_of(config, "strict"),
     )
-    with progress_for(bool(config.quiet), bool(config.json_logs)) as progress:
+    with progress_for(flag_of(config, "quiet"), flag_of(config, "json_logs")) as progress:
         summaries = backfill(
             lake,
             config,
@@ -108,6 +108,12 @@ def backfill_from_config(config: Any) -> int:
             progress.say("stopped: what was committed is in the lake; run the same command again to go on")
             return EXIT_INTERRUPTED
     return 1 if options.strict and any(s.skipped for s in summaries) else 0
+
+
+def _workers(value: Any) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise RequestError(f"executor.workers must be a whole number of at least 1, or null; got {value!r}")
 
 
 def range_from(value: Any) -> tuple[dt.date, dt.date]:

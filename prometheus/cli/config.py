@@ -43,16 +43,61 @@ def compose(job: str, overrides: Sequence[str] = ()) -> Any:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
             return hydra_compose(config_name=job, overrides=list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise RequestError(f"the configuration overrides {list(overrides)} do not fit: {first_line}") from None
+    except composition_errors() as error:
+        sentence = composition_sentence(error)
+        raise RequestError(f"the configuration overrides {list(overrides)} do not fit: {sentence}") from None
+
+
+def composition_errors() -> tuple[type[Exception], ...]:
+    """What is raised when a configuration does not compose."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    return HydraException, OmegaConfBaseException
+
+
+def composition_sentence(error: BaseException) -> str:
+    """Say in one line why a configuration does not compose, without the search path and the library's own hints."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    end = next((i for i, line in enumerate(lines) if line.startswith(_LIBRARY_HINTS)), len(lines))
+    return " ".join(lines[:end] or [type(error).__name__])
+
+
+_LIBRARY_HINTS = ("Config search path", "full_key:", "object_type", "See https:", "Key '")
+
+
+def required(config: Any, key: str, example: str) -> Any:
+    """Return what a job cannot do without.
+
+    Raises
+    ------
+    RequestError
+        When it was not given.
+    """
+    from omegaconf import OmegaConf
+
+    if OmegaConf.is_missing(config, key):
+        raise RequestError(f"{key} is missing; give it, for example {key}={example}")
+    return config[key]
+
+
+def flag_of(config: Any, key: str) -> bool:
+    """Return a switch of a job.
+
+    Raises
+    ------
+    RequestError
+        When it is neither true nor false.
+    """
+    value = config[key]
+    if not isinstance(value, bool):
+        raise RequestError(f"{key} must be true or false, got {value!r}")
+    return value
 
 
 def markets_from(config: Any) -> Markets:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prometheus.cli.config import conf_dir, markets_from
+from prometheus.cli.config import conf_dir, flag_of, markets_from, required
 from prometheus.clock import Markets
 from prometheus.errors import RequestError
 from prometheus.lake import Delivery, Lake
@@ -108,7 +108,7 @@ def ingest(
     now = now or dt.datetime.now(dt.UTC)
     summary = IngestSummary(source.name)
     trading = Trading(markets, partial(ensure_sessions, lake))
-    progress.start(f"ingest {source.name}", len(source.feeds))
+    progress.start(f"ingest {source.name}", len(source.feeds), "feeds")
     for intake in read_source(source, root, trading=trading, today=now.date(), delta=read_delta_folder):
         delivery = lake.deliver(intake.table, intake.rows, now=now)
         if intake.quarantined.num_rows:
@@ -122,16 +122,16 @@ def ingest(
 
 def ingest_from_config(config: Any) -> int:
     """Run the job as its Hydra command does, and return the exit code."""
-    source = find_map(str(config.source))
+    source = find_map(str(required(config, "source", "yahoo_csv")))
     if config.on_bad_rows is not None:
         if config.on_bad_rows not in {"quarantine", "fail"}:
             raise RequestError(f"on_bad_rows must be quarantine or fail, got {config.on_bad_rows!r}")
         source = replace(source, feeds=tuple(replace(f, on_bad_rows=config.on_bad_rows) for f in source.feeds))
-    root = Path(str(config.path)).expanduser()
+    root = Path(str(required(config, "path", "data/"))).expanduser()
     if not root.is_dir():
         raise RequestError(f"path must be a folder; {root} is none")
     lake = Lake.open(config.lake, create=True)
-    with progress_for(bool(config.quiet), bool(config.json_logs)) as progress:
+    with progress_for(flag_of(config, "quiet"), flag_of(config, "json_logs")) as progress:
         summary = ingest(lake, source, root, markets=markets_from(config), progress=progress)
         for line in summary.lines():
             progress.say(line)

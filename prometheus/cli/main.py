@@ -29,16 +29,15 @@ def _job(name: str, overrides: list[str]) -> int:
     from importlib import import_module
     from importlib.util import find_spec
 
+    from prometheus.cli.job import run_job
+
     module = f"prometheus.jobs.{name}" if find_spec("prometheus.jobs") else f"jobs.{name}"
     before = sys.argv
     sys.argv = [f"prometheus {name}", *overrides]
     try:
-        import_module(module).main()
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
+        return run_job(import_module(module).main)
     finally:
         sys.argv = before
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

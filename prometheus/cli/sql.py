@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prometheus.errors import RequestError
+from prometheus.lake import contract
 
 
 def run_sql(query: str, root: str | None = None, *, as_csv: bool = False, at: Sequence[str] = ()) -> int:
@@ -45,6 +46,7 @@ def _versions(at: Sequence[str]) -> dict[str, int]:
         table, _, number = item.partition("=")
         if not number.isdigit():
             raise RequestError(f"--at takes TABLE=VERSION, got {item!r}")
+        contract(table)  # refuses a name there is not
         versions[table] = int(number)
     return versions
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import itertools
 import os
 import threading
@@ -18,7 +17,7 @@ import pyarrow as pa
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake.contract import TableContract
 from prometheus.lake.contracts import ALL_TABLES, contract
-from prometheus.lake.digest import feed_rows, sort_rows
+from prometheus.lake.digest import feed_rows, new_digest, sort_rows
 from prometheus.lake.predicates import Where, condition
 from prometheus.lake.reader import pruning_predicate, source_sql
 from prometheus.lake.session import create_views, new_connection
@@ -128,17 +127,17 @@ class Lake:
         ]
 
     def digest(self, table: str, where: Where | None = None) -> str:
-        """SHA-256 over every row of a table in key order, file layout aside.
+        """128-bit xxh3 over every row of a table in key order, file layout aside.
 
         Two lakes built alike have equal digests; books (``job_runs`` and the like) carry instants and differ.
         """
         declared = contract(table)
         predicate = pruning_predicate(declared, None, where or {})
-        h = hashlib.sha256()
+        h = new_digest()
         for files in self._partitions(declared, predicate):
             rows = self._run(source_sql(declared, files, where=where, every_version=True), declared)
             feed_rows(h, sort_rows(rows, declared), declared)
-        return h.hexdigest()
+        return str(h.hexdigest())
 
     def _partitions(self, declared: TableContract, predicate: str, at_once: int = 256) -> Iterator[list[str]]:
         """Files of whole partitions, in partition order, some at a time: digesting holds few of them in memory."""
@@ -295,12 +294,21 @@ class Lake:
         table: str,
         rows: pa.Table,
         *,
-        replacing: Replacing | None = None,
+        replacing: Replacing | Sequence[Replacing] = (),
         metadata: Mapping[str, str] | None = None,
     ) -> Commit:
         """Replace rows by key inside the partitions they touch, in one atomic commit.
 
         Rows are validated first; equal rows already there are not written again.
+
+        Parameters
+        ----------
+        table : str
+        rows : pyarrow.Table
+        replacing : Replacing or sequence of Replacing
+            Existing rows that go although no new row has their key.
+        metadata : mapping of str to str, optional
+            Kept with the commit.
 
         Raises
         ------
@@ -316,7 +324,7 @@ class Lake:
             rows,
             declared,
             lambda files: self._run(source_sql(declared, files, every_version=True), declared),
-            replacing=replacing,
+            replacing=[replacing] if isinstance(replacing, Replacing) else replacing,
             metadata=metadata,
         )
 

@@ -13,12 +13,15 @@ from prometheus.lake.tables import TableHandles
 
 def new_connection(threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection with the lake's settings."""
-    return duckdb.connect(
+    connection = duckdb.connect(
         config={
             "threads": threads or os.cpu_count() or 1,
             "preserve_insertion_order": False,
         }
     )
+    # Instants are UTC wherever the machine stands, and so are the dates taken from them; cursors inherit it.
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    return connection
 
 
 def create_views(

@@ -7,6 +7,7 @@ whole step is repeated on what is there now.
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,7 +21,7 @@ from deltalake.exceptions import CommitFailedError
 
 from prometheus.errors import CommitConflictError
 from prometheus.lake.contract import TableContract
-from prometheus.lake.digest import rows_digest, sort_rows
+from prometheus.lake.digest import partition_digests, rows_digest, sort_rows
 from prometheus.lake.predicates import Scalar, condition
 
 ReadFiles = Callable[[Sequence[str]], pa.Table]
@@ -76,11 +77,14 @@ def upsert(
     declared: TableContract,
     read_files: ReadFiles,
     *,
-    replacing: Replacing | None = None,
+    replacing: Sequence[Replacing] = (),
     metadata: Mapping[str, str] | None = None,
     merge: Callable[[pa.Table, pa.Table], pa.Table] | None = None,
 ) -> Commit:
     """Replace rows by key inside the partitions touched, in one commit.
+
+    Of those partitions only the ones whose rows come out different are written: a day's files change exactly when its
+    rows do.
 
     Parameters
     ----------
@@ -91,7 +95,7 @@ def upsert(
     declared : TableContract
     read_files : callable
         Reads every column of the given files.
-    replacing : Replacing, optional
+    replacing : sequence of Replacing
     metadata : mapping of str to str, optional
         Kept with the commit, next to the digest.
     merge : callable, optional
@@ -102,20 +106,20 @@ def upsert(
     CommitConflictError
         When other runs kept changing the same partitions; nothing of this write is in the table then.
     """
-    replacing = replacing or Replacing()
     rows = sort_rows(rows, declared)
     digest = rows_digest(rows, declared)
-    predicate = partition_predicate(rows, declared, replacing)
+    touched = partition_predicate(rows, declared, replacing)
     for attempt in range(_ATTEMPTS):
         handle = table()
-        files = _files(handle, predicate)
-        wanted = rows
+        files = _files(handle, touched)
+        wanted, predicate = rows, touched
         if files:
             existing = read_files(files)
             wanted = (merge or _merger(declared, replacing))(existing, rows)
-            if wanted.num_rows == existing.num_rows and rows_digest(wanted, declared) == rows_digest(
-                existing, declared
-            ):
+            changed = _changed_partitions(existing, wanted, declared)
+            if changed:
+                wanted, predicate = _narrowed(wanted, declared, changed)
+            else:
                 return Commit(declared.name, handle.version(), rows.num_rows, changed=False, digest=digest)
         elif wanted.num_rows == 0:
             return Commit(declared.name, handle.version(), 0, changed=False, digest=digest)
@@ -135,7 +139,7 @@ def upsert(
             continue
         return Commit(declared.name, handle.version(), rows.num_rows, changed=True, digest=digest)
     raise CommitConflictError(
-        f"{declared.name}: other runs changed the same partitions {_ATTEMPTS} times in a row ({predicate[:120]}); "
+        f"{declared.name}: other runs changed the same partitions {_ATTEMPTS} times in a row ({touched[:120]}); "
         "nothing was written: let them end and run this again"
     )
 
@@ -153,34 +157,55 @@ def append(
     )
 
 
-def partition_predicate(rows: pa.Table, declared: TableContract, replacing: Replacing) -> str:
+def partition_predicate(rows: pa.Table, declared: TableContract, replacing: Sequence[Replacing]) -> str:
     """SQL that names every partition the write touches (for several columns: the product of their values)."""
     where: dict[str, list[Scalar]] = {}
     for column in declared.partition_by:
-        values = set(pc.unique(rows.column(column)).to_pylist()) | set(replacing.partitions.get(column, ()))
+        values = set(pc.unique(rows.column(column)).to_pylist())
+        values.update(*(area.partitions.get(column, ()) for area in replacing))
         where[column] = sorted(values)
     return condition(where)
+
+
+def _changed_partitions(existing: pa.Table, wanted: pa.Table, declared: TableContract) -> set[tuple[Scalar, ...]]:
+    before = partition_digests(sort_rows(existing, declared), declared)
+    after = partition_digests(wanted, declared)
+    return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+
+
+def _narrowed(
+    wanted: pa.Table, declared: TableContract, changed: Collection[tuple[Scalar, ...]]
+) -> tuple[pa.Table, str]:
+    """Rows and predicate of the smallest product of partition values that covers what changed."""
+    values = {column: sorted({key[i] for key in changed}) for i, column in enumerate(declared.partition_by)}
+    if not values:
+        return wanted, "true"
+    return wanted.filter(_inside(wanted, declared, Replacing(values))), condition(values)
 
 
 def _files(handle: DeltaTable, predicate: str) -> list[str]:
     return handle.file_uris() if predicate == "true" else handle.file_uris(file_pruning_predicate=predicate)
 
 
-def _merger(declared: TableContract, replacing: Replacing) -> Callable[[pa.Table, pa.Table], pa.Table]:
+def _merger(declared: TableContract, replacing: Sequence[Replacing]) -> Callable[[pa.Table, pa.Table], pa.Table]:
     def merge(existing: pa.Table, rows: pa.Table) -> pa.Table:
         kept = existing
-        if replacing.keys and kept.num_rows:
-            gone = None
-            for column, values in replacing.keys.items():
-                hit = pc.is_in(
-                    kept.column(column), value_set=pa.array(list(values), declared.schema.field(column).type)
-                )
-                gone = hit if gone is None else pc.and_(gone, hit)
-            kept = kept.filter(pc.invert(gone))
+        for area in replacing:
+            if area.keys and kept.num_rows:
+                kept = kept.filter(pc.invert(_inside(kept, declared, area)))
         kept = without_keys(kept, rows, declared.key)
         return sort_rows(pa.concat_tables([kept, rows]), declared)
 
     return merge
+
+
+def _inside(rows: pa.Table, declared: TableContract, area: Replacing) -> pa.ChunkedArray:
+    """Which rows lie in the partitions of an area and match all its keys."""
+    hits = [
+        pc.is_in(rows.column(column), value_set=pa.array(list(values), declared.schema.field(column).type))
+        for column, values in {**area.partitions, **area.keys}.items()
+    ]
+    return functools.reduce(pc.and_, hits)
 
 
 def without_keys(existing: pa.Table, rows: pa.Table, key: Sequence[str]) -> pa.Table:

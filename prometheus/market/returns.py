@@ -227,16 +227,17 @@ def _apply_actions(
     sessions = observed.shape[1]
     inside = actions.position < sessions
     actions = actions.take(inside)
-    if not len(actions.name):
-        return
     name = actions.name - first
     following = _next_observed(observed)[name, actions.position]
     # an action on a session without a price works on the return of the next session that has one
     reached = following < sessions
     reached[reached] = applies[name[reached], following[reached]]
     name, following, actions = name[reached], following[reached], actions.take(reached)
+    if not len(name):
+        return
     cell = name * sessions + following
-    alone = np.r_[True, cell[1:] != cell[:-1]] & np.r_[cell[:-1] != cell[1:], True] if len(cell) else reached
+    differs = cell[1:] != cell[:-1]
+    alone = np.r_[True, differs] & np.r_[differs, True]
     at = name[alone], following[alone]
     gross[at] = (close[at] + actions.cash[alone]) * actions.shares[alone] / close_before[at]
     for together in np.unique(cell[~alone]):

@@ -4,8 +4,9 @@ from prometheus.runtime.params import StageParams, execution, selection, setting
 from prometheus.runtime.plan import Plan, make_plan
 from prometheus.runtime.progress import Progress, progress_for
 from prometheus.runtime.reader import StageReader
-from prometheus.runtime.run import RunOptions, RunSummary, run_stage
+from prometheus.runtime.run import run_stage
 from prometheus.runtime.stage import Chunk, Input, Output, Stage
+from prometheus.runtime.summary import RunOptions, RunSummary
 
 __all__ = [
     "Chunk",

@@ -16,8 +16,8 @@ from prometheus.runtime.params import StageParams, canonical_json, digest_of, re
 
 if TYPE_CHECKING:
     from prometheus.runtime.plan import Plan
-    from prometheus.runtime.run import RunSummary
     from prometheus.runtime.stage import Chunk
+    from prometheus.runtime.summary import RunSummary
 
 
 class Ledger:

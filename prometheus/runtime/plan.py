@@ -107,7 +107,7 @@ def make_plan(
     reader.span(first, last)
     asked = {scope: tuple(days) for scope, days in stage.days(params, reader, first, last).items()}
     inputs = input_digests(lake, stage, params, asked)
-    done = _done(lake, stage.name, params.variant, asked, fingerprint, inputs)
+    done = _done(lake, stage.name, params.variant, settings_digest, asked, fingerprint, inputs)
     partial = narrows(params)
     reasons: Counter[str] = Counter()
     todo: dict[str, tuple[dt.date, ...]] = {}
@@ -187,18 +187,28 @@ def _done(
     lake: Lake,
     stage: str,
     variant: str,
+    settings_digest: str,
     asked: Mapping[str, tuple[dt.date, ...]],
     fingerprint: str,
     inputs: Mapping[tuple[str, dt.date], str],
 ) -> dict[tuple[str, dt.date], str]:
-    """Status of every output day that has complete lineage."""
+    """Status of every output day that has complete lineage.
+
+    One variant name can stand for other settings on another surface of the stage, whose rows say nothing here.
+    """
     scopes = [s for s, days in asked.items() if days]
     if not scopes:
         return {}
     rows = lake.read(
         "lineage",
         columns=["scope", "as_of_date", "recorded_at", "fingerprint", "input_digest"],
-        where={"stage": stage, "variant": variant, "complete": True, "scope": scopes},
+        where={
+            "stage": stage,
+            "variant": variant,
+            "settings_digest": settings_digest,
+            "complete": True,
+            "scope": scopes,
+        },
     )
     latest = (
         pl.DataFrame(pl.from_arrow(rows))

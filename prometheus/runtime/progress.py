@@ -18,8 +18,8 @@ class Progress(Protocol):
 
     def __exit__(self, *exc: Any) -> None: ...
 
-    def start(self, title: str, total: int) -> None:
-        """Begin a stage of ``total`` output days."""
+    def start(self, title: str, total: int, unit: str = "days") -> None:
+        """Begin a stage of ``total`` output days (or of another unit)."""
 
     def advance(self, days: int, rows: int) -> None:
         """Count finished output days and committed rows."""
@@ -34,7 +34,7 @@ class PlainProgress:
     def __init__(self, every_seconds: float = 5.0, quiet: bool = False) -> None:
         self._every = every_seconds
         self._quiet = quiet
-        self._title, self._total, self._done, self._rows, self._last = "", 0, 0, 0, 0.0
+        self._title, self._unit, self._total, self._done, self._rows, self._last = "", "days", 0, 0, 0, 0.0
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -42,9 +42,10 @@ class PlainProgress:
     def __exit__(self, *exc: Any) -> None:
         return None
 
-    def start(self, title: str, total: int) -> None:
+    def start(self, title: str, total: int, unit: str = "days") -> None:
         """Begin a stage."""
-        self._title, self._total, self._done, self._rows, self._last = title, total, 0, 0, time.monotonic()
+        self._title, self._total, self._unit = title, total, unit
+        self._done, self._rows, self._last = 0, 0, time.monotonic()
 
     def advance(self, days: int, rows: int) -> None:
         """Count, and print when some seconds have passed."""
@@ -53,7 +54,7 @@ class PlainProgress:
         now = time.monotonic()
         if not self._quiet and now - self._last >= self._every and self._done < self._total:
             self._last = now
-            self.say(f"{self._title}: {self._done}/{self._total} days, {self._rows:,} rows")
+            self.say(f"{self._title}: {self._done}/{self._total} {self._unit}, {self._rows:,} rows")
 
     def say(self, message: str, **fields: Any) -> None:
         """Print one line."""
@@ -93,7 +94,7 @@ class RichProgress:
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            TextColumn("days  {task.fields[rows]:>11,} rows"),
+            TextColumn("{task.fields[unit]}  {task.fields[rows]:>11,} rows"),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
@@ -108,12 +109,12 @@ class RichProgress:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         self._bar.stop()
 
-    def start(self, title: str, total: int) -> None:
+    def start(self, title: str, total: int, unit: str = "days") -> None:
         """Begin a stage."""
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._rows = 0
-        self._task = self._bar.add_task(title, total=total, rows=0)
+        self._task = self._bar.add_task(title, total=total, rows=0, unit=unit)
 
     def advance(self, days: int, rows: int) -> None:
         """Move the bar."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,9 @@ from prometheus.market.calendars import ensure_sessions
 
 _HISTORY = dt.timedelta(days=4 * 366)
 """Sessions loaded before the first date asked for; longer than any window and its trailing statistics."""
+
+_YEARS_KEPT = 12
+"""Blocks (calendar years of a table, small tables whole) kept for the next chunk; two in flight use ten at most."""
 
 
 class StageReader:
@@ -36,6 +41,7 @@ class StageReader:
         self._tables = frozenset(tables)
         self._sessions: dict[str, Sessions] = {}
         self._lock = threading.Lock()
+        self._blocks: OrderedDict[tuple[Any, ...], Future[pa.Table]] = OrderedDict()
         today = dt.date.today()
         self._span = (today - _HISTORY, today)
 
@@ -64,6 +70,64 @@ class StageReader:
             every_version=every_version,
         )
 
+    def read_years(
+        self,
+        table: str,
+        *,
+        columns: Sequence[str],
+        dates: tuple[dt.date, dt.date],
+        where: Mapping[str, Any] | None = None,
+    ) -> pa.Table:
+        """Read every version of a declared input over the whole calendar years a range touches.
+
+        Neighbouring chunks share most of their history, so the last few years read are kept: a long backfill reads
+        each day once, and memory holds years, not the horizon.
+        """
+        filters = tuple(sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in (where or {}).items()))
+        span = range(dates[0].year, dates[1].year + 1)
+        return pa.concat_tables(
+            [self._year(self._declared(table), tuple(columns), filters, year, len(span)) for year in span]
+        )
+
+    def read_once(self, table: str, *, where: Mapping[str, Any] | None = None) -> pa.Table:
+        """Read every version of a small declared input, and keep it for the other chunks of the run."""
+        filters = tuple(sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in (where or {}).items()))
+        return self._kept(
+            (self._declared(table), filters),
+            _YEARS_KEPT,
+            lambda: self._lake.read(table, where=dict(filters), every_version=True),
+        )
+
+    def _year(
+        self, table: str, columns: tuple[str, ...], filters: tuple[tuple[str, Any], ...], year: int, in_use: int
+    ) -> pa.Table:
+        dates = (dt.date(year, 1, 1), dt.date(year, 12, 31))
+        return self._kept(
+            (table, columns, filters, year),
+            max(_YEARS_KEPT, 2 * in_use),
+            lambda: self._lake.read(table, columns=columns, dates=dates, where=dict(filters), every_version=True),
+        )
+
+    def _kept(self, key: tuple[Any, ...], most: int, read: Callable[[], pa.Table]) -> pa.Table:
+        """Return what a key stands for, reading it once even when several chunks ask at the same time."""
+        with self._lock:
+            block = self._blocks.get(key)
+            mine = block is None
+            if block is None:
+                block = self._blocks[key] = Future()
+            self._blocks.move_to_end(key)
+            while len(self._blocks) > most:
+                self._blocks.popitem(last=False)
+        if mine:
+            try:
+                block.set_result(read())
+            except BaseException as error:
+                with self._lock:
+                    self._blocks.pop(key, None)
+                block.set_exception(error)
+                raise
+        return block.result()
+
     def source(self, table: str, **kwargs: Any) -> str:
         """Return SQL that reads a declared input, for joins; see :meth:`prometheus.lake.Lake.source`."""
         return self._lake.source(self._declared(table), **kwargs)
@@ -90,6 +154,7 @@ class StageReader:
     def span(self, first: dt.date, last: dt.date) -> None:
         """Say which dates the request is about, so that sessions cover them and their history."""
         self._span = (first - _HISTORY, last)
+        self._sessions.clear()
 
     def sessions(self, market_id: str) -> Sessions:
         """Every stored session of a market's calendar, covering the request and its history."""

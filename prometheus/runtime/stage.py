@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import pyarrow as pa
 
 from prometheus.lake import Replacing
+from prometheus.lake.predicates import Scalar
 from prometheus.runtime.params import StageParams
 
 if TYPE_CHECKING:
@@ -88,8 +89,9 @@ class Output:
     ----------
     rows : dict of str to pyarrow.Table
         Rows per output table.
-    replacing : dict of str to Replacing
-        Which existing rows these answer for, beyond their own keys.
+    replacing : dict of str to list of Replacing
+        Which existing rows these answer for, beyond their own keys: one entry a scope, because scopes of one chunk
+        need not have the same days.
     made, skipped : dict of (scope, day) to int
         Keys written and keys that could not be made, per output day.
     reasons : Counter
@@ -99,7 +101,7 @@ class Output:
     """
 
     rows: dict[str, pa.Table] = field(default_factory=dict)
-    replacing: dict[str, Replacing] = field(default_factory=dict)
+    replacing: dict[str, list[Replacing]] = field(default_factory=dict)
     made: dict[tuple[str, dt.date], int] = field(default_factory=dict)
     skipped: dict[tuple[str, dt.date], int] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -110,6 +112,12 @@ class Output:
         if count:
             self.skipped[scope, day] = self.skipped.get((scope, day), 0) + count
             self.reasons[reason] += count
+
+    def replace(
+        self, table: str, partitions: Mapping[str, Collection[Scalar]], keys: Mapping[str, Collection[Scalar]]
+    ) -> None:
+        """Answer for the rows of some partitions that match every key column: those not made again go."""
+        self.replacing.setdefault(table, []).append(Replacing(partitions, keys))
 
     def make(self, scope: str, day: dt.date, count: int = 1) -> None:
         """Count keys that were made."""

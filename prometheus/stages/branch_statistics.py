@@ -17,6 +17,7 @@ from prometheus.encoders.joint import BranchStatistics
 from prometheus.lake import contract
 from prometheus.runtime import Chunk, Input, Output, Stage, StageReader
 from prometheus.spaces.joint import REGIME_CONTEXT
+from prometheus.stages.cuts import cut_days, first_day
 from prometheus.stages.joint_regime_context import BRANCHES, JointRegimeContextParams, news_means, regime_rows
 from prometheus.vectors import to_list_array
 
@@ -29,17 +30,11 @@ class BranchStatisticsParams(JointRegimeContextParams):
     """Parameters of the branch statistics: those of the space they serve."""
 
 
-def cut_days(reader: StageReader, region: str, first: dt.date, last: dt.date) -> list[dt.date]:
-    """Last session before each year that the range touches."""
-    sessions = reader.sessions(reader.market_of(region).market_id)
-    years = np.arange(first.year, last.year + 1)
-    at = np.searchsorted(sessions.dates, (years - 1970).astype("datetime64[Y]").astype("datetime64[D]")) - 1
-    return [day for day, i in zip(sessions.dates[np.maximum(at, 0)].tolist(), at, strict=True) if i >= 0]
-
-
 def _days(
     params: BranchStatisticsParams, reader: StageReader, first: dt.date, last: dt.date
 ) -> dict[str, list[dt.date]]:
+    # The population is every past date there is, wherever the request begins.
+    reader.span(min(first, first_day(reader, "regimes")), last)
     return {region: cut_days(reader, region, first, last) for region in params.region}
 
 

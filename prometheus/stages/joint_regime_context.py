@@ -21,7 +21,7 @@ from prometheus.clock import cutoffs
 from prometheus.encoders.joint import calibrate as calibrated
 from prometheus.encoders.models_joint_simple import SimpleAverageJointModel
 from prometheus.errors import MissingInputError, RequestError
-from prometheus.lake import Replacing, contract
+from prometheus.lake import contract
 from prometheus.runtime import Chunk, Input, Output, Stage, StageParams, StageReader, selection, setting
 from prometheus.runtime.params import canonical_json
 from prometheus.spaces.joint import REGIME_CONTEXT, DailyMeans
@@ -48,11 +48,16 @@ class JointRegimeContextParams(StageParams):
     calibrate: str = setting("", "variant of branch_statistics to centre and scale branches by; off when empty")
 
 
+def joint_model(params: JointRegimeContextParams) -> SimpleAverageJointModel:
+    """Return the average with the weights asked for."""
+    return SimpleAverageJointModel(weights=[params.weights[b] for b in BRANCHES])
+
+
 @dataclass(frozen=True)
 class RegimeRows:
-    """Regime embeddings of one region and proxy, by date."""
+    """Regime embeddings of one region, one a date, and whose each is."""
 
-    proxy: str
+    proxies: NDArray[np.str_]
     days: NDArray[np.datetime64]
     vectors: NDArray[np.float32]
 
@@ -67,12 +72,12 @@ class RegimeRows:
 def regime_rows(
     reader: StageReader, region: str, params: JointRegimeContextParams, first: dt.date, last: dt.date
 ) -> RegimeRows:
-    """Regime embeddings of a region: of the configured proxy, else of the only one present.
+    """Regime embeddings of a region: each day of the configured proxy, else of the only one present that day.
 
     Raises
     ------
     RequestError
-        When the configured proxy has no rows and several others do; the sentence lists them.
+        When on some day the configured proxy has no row and several others do; the sentence lists them.
     """
     rows = reader.read(
         "regimes",
@@ -80,18 +85,20 @@ def regime_rows(
         dates=(first, last),
         where={"region": region, "model_id": params.numeric_model_id, "variant": params.regime_variant},
     )
-    present = sorted(set(rows["proxy"].to_pylist()))
-    proxy = params.proxy
-    if proxy not in present and present:
-        if len(present) > 1:
-            raise RequestError(
-                f"region {region} has no regime rows of proxy {proxy} between {first} and {last}, but of "
-                f"{', '.join(present)}; choose one with proxy=..."
-            )
-        proxy = present[0]
-    mine = rows.filter(pa.compute.equal(rows["proxy"], proxy)).sort_by("as_of_date")
+    # Day by day: which proxy serves a date must not depend on what else the request or the chunk spans.
+    configured = pl.col("proxy") == params.proxy
+    keys = pl.DataFrame(pl.from_arrow(rows.select(["as_of_date", "proxy"]))).with_row_index("__row")
+    mine = keys.filter(configured | ~configured.any().over("as_of_date")).sort("as_of_date", "proxy")
+    several = mine.filter(pl.len().over("as_of_date") > 1)
+    if several.height:
+        raise RequestError(
+            f"region {region} has no regime row of proxy {params.proxy} on {several['as_of_date'][0]}, but of "
+            f"{', '.join(several['proxy'].unique().sort())}; choose one with --proxy (in a job: space.proxy=...)"
+        )
     return RegimeRows(
-        proxy, mine["as_of_date"].to_numpy().astype("datetime64[D]"), from_list_array(mine["regime_embedding"])
+        mine["proxy"].to_numpy().astype(np.str_),
+        mine["as_of_date"].to_numpy().astype("datetime64[D]"),
+        from_list_array(rows["regime_embedding"])[mine["__row"].to_numpy()],
     )
 
 
@@ -115,6 +122,10 @@ def _days(
 ) -> dict[str, list[dt.date]]:
     if set(params.weights) != set(BRANCHES):
         raise RequestError(f"weights must name exactly {', '.join(BRANCHES)}; got {', '.join(sorted(params.weights))}")
+    try:
+        joint_model(params)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"weights {dict(params.weights)} cannot be averaged with: {error}") from None
     asked = {}
     for region in params.region:
         sessions = reader.sessions(reader.market_of(region).market_id).between(first, last)
@@ -159,26 +170,29 @@ def _compute(params: JointRegimeContextParams, reader: StageReader, chunk: Chunk
                 out.skip(region, days[i], "no branch statistics for the year")
             usable &= known
         picked = np.flatnonzero(usable)
-        out.notes["articles met no session"] += _unmet(reader, params, region, days)
+        unmet = _unmet(reader, params, region, wanted)
+        if unmet:
+            out.notes["articles met no session"] += unmet
+        out.replace(
+            "joint_embeddings",
+            partitions={
+                "joint_type": [REGIME_CONTEXT.joint_type],
+                "model_id": [params.joint_model_id],
+                "variant": [params.variant],
+                "as_of_date": days,
+            },
+            keys={"entity_key": [region]},
+        )
         if len(picked) == 0:
             continue
         blocks = {name: block[picked] for name, block in blocks.items()}
-        model = SimpleAverageJointModel(weights=[params.weights[b] for b in BRANCHES])
-        vectors = model.encode([blocks[b] for b in BRANCHES])
-        tables.append(_rows(params, region, regimes.proxy, wanted[picked], blocks, vectors))
+        vectors = joint_model(params).encode([blocks[b] for b in BRANCHES])
+        proxies = regimes.proxies[at["regime"][picked]]
+        tables.append(_rows(params, region, proxies, wanted[picked], blocks, vectors))
         for i in picked:
             out.make(region, days[i])
     declared = contract("joint_embeddings")
     out.rows["joint_embeddings"] = pa.concat_tables(tables) if tables else declared.empty()
-    out.replacing["joint_embeddings"] = Replacing(
-        partitions={
-            "joint_type": [REGIME_CONTEXT.joint_type],
-            "model_id": [params.joint_model_id],
-            "variant": [params.variant],
-            "as_of_date": sorted({d for days in chunk.days.values() for d in days}),
-        },
-        keys={"entity_key": list(chunk.days)},
-    )
     return out
 
 
@@ -189,13 +203,15 @@ def _picked(block: NDArray[np.float32], at: NDArray[np.int64]) -> NDArray[np.flo
     return out
 
 
-def _unmet(reader: StageReader, params: JointRegimeContextParams, region: str, days: Sequence[dt.date]) -> int:
-    """Articles dated between sessions of the chunk, on days that are none (weekends, holidays)."""
-    sessions = reader.sessions(reader.market_of(region).market_id)
-    by_day = articles_by_day(reader, days[0], days[-1], params.language)
+def _unmet(reader: StageReader, params: JointRegimeContextParams, region: str, days: NDArray[np.datetime64]) -> int:
+    """Articles dated on a day that is no session (weekends, holidays); counted with the session that follows."""
+    sessions = reader.sessions(reader.market_of(region).market_id).dates
+    before = sessions[np.maximum(np.searchsorted(sessions, days[0]) - 1, 0)]
+    by_day = articles_by_day(reader, before.item(), days[-1].item(), params.language)
     dated = np.array(list(by_day), dtype="datetime64[D]")
-    off = sessions.positions(dated) < 0 if len(dated) else np.zeros(0, dtype=bool)
-    return int(np.array(list(by_day.values()), dtype=np.int64)[off].sum()) if off.any() else 0
+    following = sessions[np.searchsorted(sessions, dated)]
+    unmet = (following != dated) & np.isin(following, days)
+    return int(np.array(list(by_day.values()), dtype=np.int64)[unmet].sum())
 
 
 def _calibrate(
@@ -235,16 +251,17 @@ def _calibrate(
 def _rows(
     params: JointRegimeContextParams,
     region: str,
-    proxy: str,
+    proxies: NDArray[np.str_],
     days: NDArray[np.datetime64],
     blocks: dict[str, NDArray[np.float32]],
     vectors: NDArray[np.float32],
 ) -> pa.Table:
     n = len(days)
     described = {
-        "regime": (params.numeric_model_id, params.regime_variant, f"{region}/{proxy}"),
-        "text": (params.text_model_id, params.text_variant, f"NEWS/{params.language.upper() or '*'}"),
+        "regime": (params.numeric_model_id, params.regime_variant),
+        "text": (params.text_model_id, params.text_variant),
     }
+    texts = f"NEWS/{params.language.upper() or '*'}"
     norms = {name: np.linalg.norm(block.astype(np.float64), axis=1) for name, block in blocks.items()}
     # Row-major: the branches of a day stand together in its list.
     per_branch: dict[str, list[Any]] = {
@@ -252,7 +269,7 @@ def _rows(
         "weight": [float(params.weights[b]) for b in BRANCHES] * n,
         "model_id": [described[b][0] for b in BRANCHES] * n,
         "variant": [described[b][1] for b in BRANCHES] * n,
-        "source_key": [described[b][2] for b in BRANCHES] * n,
+        "source_key": [key for proxy in proxies.tolist() for key in (f"{region}/{proxy}", texts)],
         "source_date": np.repeat(days, len(BRANCHES)).tolist(),
         "norm": np.stack([norms[b] for b in BRANCHES], axis=1).reshape(-1).tolist(),
     }

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from prometheus.errors import MissingInputError, RequestError
-from prometheus.lake import Replacing, contract
+from prometheus.lake import contract
 from prometheus.runtime import Chunk, Input, Output, Stage, StageReader, selection
 from prometheus.runtime.params import canonical_json
 from prometheus.stages.windows import (
@@ -66,7 +66,10 @@ def _days(
     if params.instrument_id and set(params.entity_type) != {"INSTRUMENT"}:
         raise RequestError("--instrument-id names instruments; it goes with --entity-type INSTRUMENT alone")
     asked = {}
-    for market_id in markets_asked(params, reader):
+    markets = markets_asked(params, reader)
+    if params.instrument_id:
+        _check_names(params.instrument_id, reader, markets)
+    for market_id in markets:
         sessions = reader.sessions(market_id).between(first, last).dates.tolist()
         for entity_type in params.entity_type:
             asked[_scope(market_id, entity_type)] = sessions
@@ -78,12 +81,17 @@ def _days(
     return asked
 
 
+def _check_names(wanted: Sequence[str], reader: StageReader, markets: Sequence[str]) -> None:
+    known = {n for m in markets for n in instruments_of(reader, m)["instrument_id"].to_pylist()}
+    unknown = sorted(set(wanted) - known)
+    if unknown:
+        raise RequestError(f"the lake has no instrument {', '.join(unknown)} in market {', '.join(markets)}")
+
+
 def _only(params: NumericEmbeddingsParams, reader: StageReader, market_id: str) -> Sequence[str]:
     names = sorted(set(instruments_of(reader, market_id)["instrument_id"].to_pylist()))
     if params.instrument_id:
         names = [n for n in names if n in set(params.instrument_id)]
-        if not names and len(markets_asked(params, reader)) == 1:
-            raise RequestError(f"the lake has no instrument {', '.join(params.instrument_id)} in market {market_id}")
     if params.limit is not None:
         names = names[: params.limit]
     return names
@@ -92,7 +100,7 @@ def _only(params: NumericEmbeddingsParams, reader: StageReader, market_id: str) 
 def _compute(params: NumericEmbeddingsParams, reader: StageReader, chunk: Chunk) -> Output:
     out = Output()
     parts: list[pa.Table] = []
-    requested: list[str] = []
+    declared = contract("numeric_window_embeddings")
     for scope, days in chunk.days.items():
         market_id, entity_type = scope.split("/")
         narrowed = entity_type == "INSTRUMENT" and (params.instrument_id or params.limit is not None)
@@ -107,21 +115,22 @@ def _compute(params: NumericEmbeddingsParams, reader: StageReader, chunk: Chunk)
             cutoff=params.cutoff,
             only=only,
         )
+        requested: set[str] = set()
         for segment in segments(params, market, entity_type):
             parts.append(window_rows(params, segment, entity_type))
-            requested.extend(segment.series.names)
+            requested.update(segment.series.names)
             _count(out, scope, segment)
-    declared = contract("numeric_window_embeddings")
+        out.replace(
+            declared.name,
+            partitions={
+                "model_id": [params.model_id],
+                "variant": [params.variant],
+                "entity_type": [entity_type],
+                "as_of_date": days,
+            },
+            keys={"entity_id": sorted(requested)},
+        )
     out.rows[declared.name] = pa.concat_tables(parts) if parts else declared.empty()
-    out.replacing[declared.name] = Replacing(
-        partitions={
-            "model_id": [params.model_id],
-            "variant": [params.variant],
-            "entity_type": list(params.entity_type),
-            "as_of_date": sorted({d for days in chunk.days.values() for d in days}),
-        },
-        keys={"entity_id": sorted(set(requested))},
-    )
     return out
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from prometheus.engines.regime import MIN_WINDOWS, PrototypeHead, fit_prototypes
 from prometheus.lake import contract
 from prometheus.runtime import Chunk, Input, Output, Stage, StageReader
-from prometheus.stages.branch_statistics import cut_days
+from prometheus.stages.cuts import cut_days, first_day
 from prometheus.stages.regime_windows import RegimeParams, check_proxy, past_windows, scope_of
 from prometheus.stages.windows import fingerprint
 from prometheus.vectors import to_list_array
@@ -25,6 +25,8 @@ TOO_FEW = f"fewer than {MIN_WINDOWS} windows before the year"
 
 def _days(params: RegimeParams, reader: StageReader, first: dt.date, last: dt.date) -> dict[str, list[dt.date]]:
     check_proxy(params, reader)
+    # A fit takes every window since the first price, wherever the request begins.
+    reader.span(min(first, first_day(reader, "prices_daily")), last)
     return {scope_of(params, region): cut_days(reader, region, first, last) for region in params.region}
 
 
@@ -35,7 +37,7 @@ def _compute(params: RegimeParams, reader: StageReader, chunk: Chunk) -> Output:
     for scope, cuts in chunk.days.items():
         region = scope.split("/")[0]
         sessions = reader.sessions(reader.market_of(region).market_id)
-        days = sessions.between(_first_price(reader), cuts[-1]).dates.tolist()
+        days = sessions.between(first_day(reader, "prices_daily"), cuts[-1]).dates.tolist()
         past = past_windows(params, reader, region, days)
         for cut in cuts:
             n = int(np.searchsorted(past.days, np.datetime64(cut), side="right"))
@@ -55,12 +57,6 @@ def _compute(params: RegimeParams, reader: StageReader, chunk: Chunk) -> Output:
         table = plain.append_column(declared.schema.field("centroid"), to_list_array(np.stack(centroids)))
     out.rows[declared.name] = table
     return out
-
-
-def _first_price(reader: StageReader) -> dt.date:
-    held = reader.source("prices_daily", columns=["as_of_date"], every_version=True)
-    first: dt.date | None = reader.query(f"SELECT min(as_of_date) AS first FROM ({held})")["first"][0].as_py()
-    return first or dt.date.max
 
 
 def _rows(params: RegimeParams, region: str, cut: dt.date, head: PrototypeHead) -> list[dict[str, object]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from prometheus.engines.regime import PrototypeHead
 from prometheus.errors import MissingInputError
-from prometheus.lake import Replacing, contract
+from prometheus.lake import contract
 from prometheus.runtime import Chunk, Input, Output, Stage, StageReader
 from prometheus.stages.numeric_embeddings import HISTORY_DAYS, window_rows
 from prometheus.stages.regime_prototypes import TOO_FEW
@@ -41,11 +41,10 @@ def _compute(params: RegimeParams, reader: StageReader, chunk: Chunk) -> Output:
     out = Output()
     windows: list[pa.Table] = []
     regimes: list[pa.Table] = []
-    entities: list[str] = []
+    embeddings, labels = contract("numeric_window_embeddings"), contract("regimes")
     for scope, days in chunk.days.items():
         region = scope.split("/")[0]
         heads = fitted_heads(params, reader, region)
-        entities.append(params.instrument_id or reader.market_of(region).market_id)
         seen: set[dt.date] = set()
         for segment in proxy_segments(params, reader, region, days):
             windows.append(window_rows(params, segment, params.entity_type))
@@ -63,29 +62,29 @@ def _compute(params: RegimeParams, reader: StageReader, chunk: Chunk) -> Output:
         for day in days:
             if day not in seen:
                 out.skip(scope, day, "no_prices")
-    asked = sorted({d for days in chunk.days.values() for d in days})
-    embeddings, labels = contract("numeric_window_embeddings"), contract("regimes")
+        out.replace(
+            embeddings.name,
+            partitions={
+                "model_id": [params.model_id],
+                "variant": [params.variant],
+                "entity_type": [params.entity_type],
+                "as_of_date": days,
+            },
+            keys={"entity_id": [params.instrument_id or reader.market_of(region).market_id]},
+        )
+        out.replace(
+            labels.name,
+            partitions={"as_of_year": sorted({d.year for d in days})},
+            keys={
+                "region": [region],
+                "proxy": [params.proxy],
+                "model_id": [params.model_id],
+                "variant": [params.variant],
+                "as_of_date": days,
+            },
+        )
     out.rows[embeddings.name] = pa.concat_tables(windows) if windows else embeddings.empty()
     out.rows[labels.name] = pa.concat_tables(regimes) if regimes else labels.empty()
-    out.replacing[embeddings.name] = Replacing(
-        {
-            "model_id": [params.model_id],
-            "variant": [params.variant],
-            "entity_type": [params.entity_type],
-            "as_of_date": asked,
-        },
-        {"entity_id": entities},
-    )
-    out.replacing[labels.name] = Replacing(
-        {"as_of_year": sorted({d.year for d in asked})},
-        {
-            "region": [scope.split("/")[0] for scope in chunk.days],
-            "proxy": [params.proxy],
-            "model_id": [params.model_id],
-            "variant": [params.variant],
-            "as_of_date": asked,
-        },
-    )
     return out
 
 

@@ -161,7 +161,9 @@ def _texts(params: TextEmbeddingsParams, reader: StageReader, chunk: Chunk) -> p
     )
     frame = pl.DataFrame(pl.from_arrow(rows)).filter(~pl.col("withdrawn"))
     if params.language:
-        frame = frame.filter(pl.col("language").str.to_uppercase() == params.language.upper())
+        # Whole articles, not single versions: since when a text was known must not depend on the language asked for.
+        spoken = pl.col("language").str.to_uppercase() == params.language.upper()
+        frame = frame.filter(spoken.any().over("as_of_date", "article_id"))
     frame = frame.filter(pl.col("as_of_date").is_in(list(days)))
     frame = frame.sort("as_of_date", "article_id", "known_at")
     if params.limit is not None:

@@ -104,7 +104,7 @@ def instruments_of(reader: StageReader, market_id: str) -> pa.Table:
     MissingInputError
         When the lake knows no instrument of the market.
     """
-    rows = reader.read("instruments", where={"market_id": market_id}, every_version=True)
+    rows = reader.read_once("instruments", where={"market_id": market_id})
     if rows.num_rows == 0:
         raise MissingInputError(
             f"the lake knows no instruments of market {market_id}; bring them with `prometheus ingest source=... "
@@ -157,14 +157,13 @@ def read_market(
         market_id=market_id,
         sessions=sessions,
         session_cutoffs=everything_cutoffs[start : int(at[-1]) + 1],
-        prices=reader.read(
+        prices=reader.read_years(
             "prices_daily",
             columns=PRICE_COLUMNS,
             dates=(sessions.dates[0].item(), sessions.dates[-1].item()),
             where=where,
-            every_version=True,
         ),
-        actions=reader.read("corporate_actions", where=where, every_version=True),
+        actions=reader.read_once("corporate_actions", where=where),
         instruments=instruments,
         names=names,
         targets=at - start,

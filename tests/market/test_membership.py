@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+
+from prometheus.clock import cutoffs
+from prometheus.market.membership import NOBODY, build_membership, membership_as_known
+from tests.market_rows import instrument_table, weekdays
+
+SESSIONS = weekdays(40)
+CUTOFFS = cutoffs(SESSIONS)
+
+
+def day(position: int) -> dt.date:
+    return SESSIONS.dates[position].item()
+
+
+def at(position: int) -> dt.datetime:
+    return SESSIONS.closes_at[position].item().replace(tzinfo=dt.UTC)
+
+
+def span(codes: np.ndarray) -> list[int]:
+    held = np.flatnonzero(codes != NOBODY)
+    return [int(held[0]), int(held[-1])] if len(held) else []
+
+
+def test_a_row_holds_from_its_first_to_its_last_day() -> None:
+    rows = [
+        {"instrument_id": "A", "valid_from": day(3), "valid_to": day(20), "sector": "Energy"},
+        {"instrument_id": "B", "delisted_on": day(9)},
+        {"instrument_id": "C", "asset_class": "ETF"},
+        {"instrument_id": "Z", "sector": "Tech"},
+    ]
+    roll = build_membership(instrument_table(rows), ("A", "B", "C", "D"), SESSIONS)
+    assert roll.markets == ("US_EQ",)
+    assert roll.sectors == ("US_EQ/Energy",)
+    assert [span(row) for row in roll.market] == [[3, 20], [0, 9], [], []]
+    assert [span(row) for row in roll.sector] == [[3, 20], [], [], []]
+
+
+def test_the_later_of_overlapping_rows_holds() -> None:
+    rows = [
+        {"instrument_id": "A", "valid_from": day(0), "sector": "Energy"},
+        {"instrument_id": "A", "valid_from": day(10), "sector": "Tech"},
+    ]
+    roll = build_membership(instrument_table(rows[::-1]), ("A",), SESSIONS)
+    names = [roll.sectors[code] for code in roll.sector[0]]
+    assert names == ["US_EQ/Energy"] * 10 + ["US_EQ/Tech"] * 30
+
+
+def test_a_withdrawn_row_is_no_row() -> None:
+    roll = build_membership(instrument_table([{"instrument_id": "A", "withdrawn": True}]), ("A",), SESSIONS)
+    assert not span(roll.market[0])
+
+
+def naive(versions: pa.Table, position: int) -> tuple[list[str | None], list[str | None]]:
+    """What is known at one position, of the sessions up to it, the slow way."""
+    known = [r for r in versions.to_pylist() if np.datetime64(r["known_at"].replace(tzinfo=None)) <= CUTOFFS[position]]
+    latest = {}
+    for row in sorted(known, key=lambda r: r["known_at"]):
+        latest[row["instrument_id"], row["valid_from"]] = row
+    table = pa.Table.from_pylist(list(latest.values()), schema=versions.schema)
+    roll = build_membership(table, ("A", "B"), SESSIONS)
+    return labels(roll, roll.market, roll.sector, position)
+
+
+def labels(roll, market, sector, position: int) -> tuple[list, list]:
+    return (
+        [[roll.markets[c] if c >= 0 else None for c in row[: position + 1]] for row in market],
+        [[roll.sectors[c] if c >= 0 else None for c in row[: position + 1]] for row in sector],
+    )
+
+
+def test_as_known_equals_the_slow_way_and_a_timely_delisting_is_no_update() -> None:
+    rows = [
+        {"instrument_id": "A", "valid_from": day(0), "sector": "Energy"},
+        {"instrument_id": "A", "valid_from": day(0), "sector": "Energy", "delisted_on": day(25), "known_at": at(24)},
+        {"instrument_id": "B", "valid_from": day(2), "sector": "Tech", "known_at": at(12)},
+        {"instrument_id": "B", "valid_from": day(2), "sector": "Energy", "known_at": at(18)},
+        {"instrument_id": "B", "valid_from": day(2), "withdrawn": True, "known_at": at(30)},
+    ]
+    versions = instrument_table(rows)
+    for first in (0, 12, 20):
+        roll, updates = membership_as_known(versions, ("A", "B"), SESSIONS, CUTOFFS, first)
+        assert sorted(updates) == [k for k in (12, 18, 30) if k > first]
+        market, sector = roll.market.copy(), roll.sector.copy()
+        for t in range(first, len(SESSIONS)):
+            for update in updates.get(t, []):
+                market[update.name], sector[update.name] = update.market, update.sector
+            assert labels(roll, market, sector, t) == naive(versions, t)

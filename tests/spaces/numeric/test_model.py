@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from prometheus.errors import RequestError
+from prometheus.spaces.numeric import (
+    ENTITY_TYPES,
+    NUM_REGIME_CORE_V1,
+    NumericModel,
+    numeric_model,
+    slot_table,
+    slots,
+)
+from prometheus.spaces.numeric.blocks import BLOCKS
+from prometheus.spaces.numeric.slots import SlotBlock
+
+
+def test_slots_are_named_once_and_fit() -> None:
+    names = slots(NUM_REGIME_CORE_V1)
+    assert len(names) == len(set(names)) == 228
+    assert all(slot.doc and slot.spread > 0 for slot in slot_table(NUM_REGIME_CORE_V1))
+
+
+def test_the_window_is_time_major_path_volume_return() -> None:
+    names = slots(NUM_REGIME_CORE_V1)
+    assert names[:4] == ["window.path[-62]", "window.volume[-62]", "window.return[-62]", "window.path[-61]"]
+    assert names[186:189] == ["window.path[0]", "window.volume[0]", "window.return[0]"]
+    assert names[189] == "scales.return_5"
+
+
+def test_every_entity_type_has_the_same_places() -> None:
+    assert len({tuple(slots(NUM_REGIME_CORE_V1, kind)) for kind in ENTITY_TYPES}) == 1
+    with pytest.raises(RequestError, match="'PLANET' has no windows"):
+        slots(NUM_REGIME_CORE_V1, "PLANET")
+
+
+def test_a_window_too_long_for_an_embedding_is_refused() -> None:
+    assert len(slots(NUM_REGIME_CORE_V1.with_window(115))) == 384
+    with pytest.raises(RequestError, match="over 116 sessions has 387 slots and an embedding 384"):
+        slots(NUM_REGIME_CORE_V1.with_window(116))
+    with pytest.raises(RequestError, match="a window of 1 sessions says nothing"):
+        NUM_REGIME_CORE_V1.with_window(1)
+
+
+def test_models_are_looked_up_by_name() -> None:
+    assert numeric_model("num-regime-core-v1") is NUM_REGIME_CORE_V1
+    with pytest.raises(RequestError, match="no numeric model 'num-x'; there are num-regime-core-v1"):
+        numeric_model("num-x")
+
+
+def test_the_fingerprint_follows_what_decides_values() -> None:
+    other = [
+        NUM_REGIME_CORE_V1.with_window(42),
+        dataclasses.replace(NUM_REGIME_CORE_V1, min_coverage=0.5),
+        dataclasses.replace(NUM_REGIME_CORE_V1, blocks=("scales",)),
+        NumericModel("x", 63, ("window", "scales")),
+    ]
+    prints = [str(model.fingerprint()) for model in (NUM_REGIME_CORE_V1, *other)]
+    assert len(set(prints)) == len(prints)
+    assert NUM_REGIME_CORE_V1.fingerprint() == NUM_REGIME_CORE_V1.with_window(63).fingerprint()
+
+
+@pytest.mark.parametrize("name", sorted(BLOCKS))
+def test_blocks_keep_their_protocol(name: str) -> None:
+    block = BLOCKS[name]
+    assert isinstance(block, SlotBlock)
+    assert block.name == name
+    table = block.slots(NUM_REGIME_CORE_V1)
+    assert np.unique([slot.name for slot in table]).size == len(table)
+    assert all(slot.name.startswith(f"{name}.") for slot in table)
+
+
+def test_history_covers_the_long_run_and_the_returns_in_it() -> None:
+    assert NUM_REGIME_CORE_V1.history == 504 + 74
