@@ -51,12 +51,15 @@ class Sessions:
 
     def positions(self, days: Days) -> NDArray[np.int64]:
         """Position of each day among the sessions; -1 where the day is no session."""
-        days = np.asarray(days, dtype="datetime64[D]")
-        if len(self.dates) == 0:
-            return np.full(days.shape, -1, dtype=np.int64)
-        at = np.searchsorted(self.dates, days)
-        at_safe = np.minimum(at, len(self.dates) - 1)
-        return np.where(self.dates[at_safe] == days, at_safe, -1).astype(np.int64)
+        return positions_in(self.dates, np.asarray(days, dtype="datetime64[D]"))
+
+
+def positions_in(ordered: Days, days: Days) -> NDArray[np.int64]:
+    """Place of each day among ascending days; -1 where it is none of them."""
+    if len(ordered) == 0:
+        return np.full(days.shape, -1, dtype=np.int64)
+    at = np.minimum(np.searchsorted(ordered, days), len(ordered) - 1)
+    return np.where(ordered[at] == days, at, -1).astype(np.int64)
 
 
 def exchange_sessions(calendar_id: str, first: dt.date, last: dt.date) -> Sessions:

@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from prometheus.clock import cutoffs
+from prometheus.clock import cutoffs, positions_in
 from prometheus.encoders.joint import calibrate as calibrated
 from prometheus.encoders.models_joint_simple import SimpleAverageJointModel
 from prometheus.errors import MissingInputError, RequestError
@@ -63,10 +63,7 @@ class RegimeRows:
 
     def positions(self, days: NDArray[np.datetime64]) -> NDArray[np.int64]:
         """Row of each day; -1 where there is none."""
-        if len(self.days) == 0:
-            return np.full(len(days), -1, dtype=np.int64)
-        at = np.minimum(np.searchsorted(self.days, days), len(self.days) - 1)
-        return np.where(self.days[at] == days, at, -1).astype(np.int64)
+        return positions_in(self.days, days)
 
 
 def regime_rows(

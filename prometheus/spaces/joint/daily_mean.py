@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from prometheus.clock import positions_in
 from prometheus.vectors import EMBEDDING_DIM
 
 _GRAIN_BITS = 36
@@ -41,10 +42,7 @@ class DailyMeans:
 
     def positions(self, days: NDArray[np.datetime64]) -> NDArray[np.int64]:
         """Row of each day; -1 where it has no vector."""
-        if len(self.days) == 0:
-            return np.full(len(days), -1, dtype=np.int64)
-        at = np.minimum(np.searchsorted(self.days, days), len(self.days) - 1)
-        return np.where(self.days[at] == days, at, -1).astype(np.int64)
+        return positions_in(self.days, days)
 
 
 class DailySums:
