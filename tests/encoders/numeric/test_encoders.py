@@ -22,7 +22,7 @@ CONF = Path(__file__).resolve().parents[3] / "conf" / "encoder" / "numeric"
 RNG = np.random.default_rng(2)
 BLOCKS = {
     "window": RNG.standard_normal((5, 189)).astype(np.float32),
-    "scales": RNG.standard_normal((5, 39)).astype(np.float32),
+    "scales": RNG.standard_normal((5, 36)).astype(np.float32),
 }
 ALL = [BlocksEncoder(), BlocksEncoder(BlocksConfig(norm="unit")), PadToDimEncoder(), SeedEncoder()]
 
@@ -61,8 +61,8 @@ class TestContract:
 def test_blocks_lie_side_by_side_weighted_and_padded() -> None:
     out = encode(BlocksEncoder(), BLOCKS)
     assert out[:, :189] == pytest.approx(np.clip(BLOCKS["window"], -5, 5) * 0.5 / np.sqrt(189), abs=1e-6)
-    assert out[:, 189:228] == pytest.approx(np.clip(BLOCKS["scales"], -5, 5) * 0.866 / np.sqrt(39), abs=1e-6)
-    assert not out[:, 228:].any()
+    assert out[:, 189:225] == pytest.approx(np.clip(BLOCKS["scales"], -5, 5) * 0.866 / np.sqrt(36), abs=1e-6)
+    assert not out[:, 225:].any()
     assert np.linalg.norm(out, axis=1).mean() == pytest.approx(1.0, abs=0.15)
 
 

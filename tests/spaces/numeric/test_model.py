@@ -20,7 +20,7 @@ from prometheus.spaces.numeric.slots import SlotBlock
 
 def test_slots_are_named_once_and_fit() -> None:
     names = slots(NUM_REGIME_CORE_V1)
-    assert len(names) == len(set(names)) == 228
+    assert len(names) == len(set(names)) == 225
     assert all(slot.doc and slot.spread > 0 for slot in slot_table(NUM_REGIME_CORE_V1))
 
 
@@ -38,9 +38,9 @@ def test_every_entity_type_has_the_same_places() -> None:
 
 
 def test_a_window_too_long_for_an_embedding_is_refused() -> None:
-    assert len(slots(NUM_REGIME_CORE_V1.with_window(115))) == 384
-    with pytest.raises(RequestError, match="over 116 sessions has 387 slots and an embedding 384"):
-        slots(NUM_REGIME_CORE_V1.with_window(116))
+    assert len(slots(NUM_REGIME_CORE_V1.with_window(116))) == 384
+    with pytest.raises(RequestError, match="over 117 sessions has 387 slots and an embedding 384"):
+        slots(NUM_REGIME_CORE_V1.with_window(117))
     with pytest.raises(RequestError, match="a window of 1 sessions says nothing"):
         NUM_REGIME_CORE_V1.with_window(1)
 
