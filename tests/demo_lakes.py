@@ -27,12 +27,16 @@ def build_demo_lake(root: Path) -> Lake:
     return lake
 
 
+UNREAD = ("news_links", "fundamentals", "issuer_documents", "macro_texts", "profiles", "factors_daily", "issuers")
+"""Raw tables no stage reads so far: thousands of files that a copy to work on can do without."""
+
+
 def copy_lake(source: Path, target: Path, only: str | None = None) -> Lake:
-    """Copy a lake, or one layer of it."""
+    """Copy a lake, or what stages read of one layer of it."""
     if only is None:
         shutil.copytree(source, target)
     else:
-        shutil.copytree(source / only, target / only)
+        shutil.copytree(source / only, target / only, ignore=shutil.ignore_patterns(*UNREAD))
     return Lake.open(target)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus.cli.command import EXIT_INTERRUPTED
 from prometheus.cli.config import flag_of, markets_from, node_of, params_for, required
-from prometheus.errors import RequestError
+from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import Lake
 from prometheus.runtime import RunOptions, RunSummary, progress_for, run_stage
 from prometheus.runtime.progress import Progress
@@ -53,7 +53,15 @@ def backfill(
     def step(name: str, given: Mapping[str, Any]) -> bool:
         declared = stage(name)
         params = params_for(declared.params, node_of(config, name), given)
-        summary = run_stage(lake, declared, params, first, last, options=options, markets=markets, progress=progress)
+        try:
+            summary = run_stage(
+                lake, declared, params, first, last, options=options, markets=markets, progress=progress
+            )
+        except MissingInputError:
+            if options is None or not options.dry_run or not summaries:
+                raise
+            progress.say(f"{name} [{params.variant}]: planned once what is upstream is built")
+            return True
         progress.say(summary.line(), **summary.record())
         summaries.append(summary)
         return not summary.interrupted
@@ -62,6 +70,11 @@ def backfill(
         params_for(stage("joint_regime_context").params, node_of(config, "joint_regime_context"), {"variant": v})
         for v in variants
     ]
+    node = node_of(config, "joint_regime_context")
+    for params in space:
+        if params.calibrate:
+            base = params_for(stage("joint_regime_context").params, node, {"variant": params.calibrate})
+            _check_calibration(params, base, sorted(node.get("variants") or {}))
     region = {"region": tuple(regions)}
     for name in ("regime_prototypes", "regimes"):
         if not step(name, region):
@@ -84,7 +97,7 @@ def backfill(
 def backfill_from_config(config: Any) -> int:
     """Run the job as its Hydra command does, and return the exit code."""
     first, last = range_from(required(config, "range", "[2015-01-01,2015-03-31]"))
-    regions = [config.region] if isinstance(config.region, str) else list(config.region)
+    regions = names_of(config, "region")
     lake = Lake.open(config.lake)
     options = RunOptions(
         force=flag_of(config, "force"),
@@ -100,7 +113,7 @@ def backfill_from_config(config: Any) -> int:
             regions=regions,
             first=first,
             last=last,
-            variants=list(config.variants),
+            variants=names_of(config, "variants"),
             options=options,
             progress=progress,
         )
@@ -108,6 +121,42 @@ def backfill_from_config(config: Any) -> int:
             progress.say("stopped: what was committed is in the lake; run the same command again to go on")
             return EXIT_INTERRUPTED
     return 1 if options.strict and any(s.skipped for s in summaries) else 0
+
+
+def names_of(config: Any, key: str) -> list[str]:
+    """Return one name or a list of names of the configuration as a list.
+
+    Raises
+    ------
+    RequestError
+        When there is none.
+    """
+    value = config[key]
+    names = [value] if isinstance(value, str) else [str(v) for v in value or ()]
+    if not names or not all(names):
+        raise RequestError(f"{key} must name at least one, for example {key}=[...]; got {value!r}")
+    return names
+
+
+def _check_calibration(params: Any, base: Any, declared: Sequence[str]) -> None:
+    """Refuse to centre and scale branches by the statistics of other branches.
+
+    Raises
+    ------
+    RequestError
+        When the base is no declared variant, or its branches are not the ones to be calibrated.
+    """
+    if base.variant not in declared:
+        raise RequestError(
+            f"calibrate={base.variant!r} names no variant of conf/space; there are {', '.join(declared)}"
+        )
+    same = ("text_model_id", "text_variant", "numeric_model_id", "regime_variant", "language", "proxy", "cutoff")
+    different = [name for name in same if getattr(params, name) != getattr(base, name)]
+    if different:
+        said = "; ".join(f"{n} is {getattr(params, n)!r} here and {getattr(base, n)!r} there" for n in different)
+        raise RequestError(
+            f"variant {params.variant!r} cannot be calibrated by {base.variant!r}, whose branches are others: {said}"
+        )
 
 
 def _workers(value: Any) -> int | None:

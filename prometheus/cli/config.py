@@ -44,6 +44,9 @@ def compose(job: str, overrides: Sequence[str] = ()) -> Any:
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
+    unheard = [o for o in overrides if o.startswith(("+", "~"))]
+    if unheard:
+        raise RequestError(f"{' '.join(unheard)}: no key can be added or taken out; it would not be heard")
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
@@ -68,7 +71,7 @@ def composition_sentence(error: BaseException) -> str:
     return " ".join(lines[:end] or [type(error).__name__])
 
 
-_LIBRARY_HINTS = ("Config search path", "full_key:", "object_type", "See https:", "Key '")
+_LIBRARY_HINTS = ("To append to your config", "Config search path", "full_key:", "object_type", "See https:", "Key '")
 
 
 def required(config: Any, key: str, example: str) -> Any:

@@ -33,11 +33,25 @@ def _job(name: str, overrides: list[str]) -> int:
 
     module = f"prometheus.jobs.{name}" if find_spec("prometheus.jobs") else f"jobs.{name}"
     before = sys.argv
-    sys.argv = [f"prometheus {name}", *overrides]
+    sys.argv = [f"prometheus {name}", *_as_overrides(overrides)]
     try:
         return run_job(import_module(module).main)
     finally:
         sys.argv = before
+
+
+def _as_overrides(arguments: list[str]) -> list[str]:
+    """Take ``--lake ROOT`` as every other command does: ``lake=ROOT``."""
+    out: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--lake":
+            out.append(f"lake={next(rest, '')}")
+        elif argument.startswith("--lake="):
+            out.append(argument[2:])
+        else:
+            out.append(argument)
+    return out
 
 
 def _parser() -> argparse.ArgumentParser:

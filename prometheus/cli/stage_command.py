@@ -16,7 +16,11 @@ from prometheus.cli.command import (
     guarded,
     range_of,
 )
+from prometheus.errors import RequestError
 from prometheus.runtime.stage import Stage
+
+CONFIG_GROUPS = ("calendar", "encoder", "engine", "executor", "space")
+"""Configuration a stage is made from; the other keys of a job are its own."""
 
 
 def stage_parser(
@@ -64,8 +68,17 @@ def stage_main(
         from prometheus.runtime import RunOptions, progress_for, run_stage
 
         first, last = range_of(args)
-        config = compose("backfill", args.overrides)
         given = {k: v for k, v in vars(args).items() if v is not None}
+        overrides = list(args.overrides)
+        job_keys = [o for o in overrides if o.split("=")[0].split(".")[0].split("/")[0] not in CONFIG_GROUPS]
+        if job_keys:
+            raise RequestError(
+                f"--overrides {' '.join(job_keys)}: here it takes keys of {', '.join(CONFIG_GROUPS)}; "
+                "for the rest there are flags"
+            )
+        if "encoder" in given:  # what an encoder takes comes with it
+            overrides.append(f"encoder/numeric={given.pop('encoder')}")
+        config = compose("backfill", overrides)
         if adjust is not None:
             given = dict(adjust(given))
         lake = Lake.open(args.lake)

@@ -16,10 +16,10 @@ def show_stages(*, graph: bool = False) -> int:
         return 0
     print("graph LR")
     for stage in stages:
-        print(f"  {stage.name}[[{stage.name}]]")
+        print(f"  stage_{stage.name}[[{stage.name}]]")
         for declared in stage.inputs:
             arrow = "-.->" if declared.optional else "-->"
-            print(f"  {declared.table}[({declared.table})] {arrow} {stage.name}")
+            print(f"  {declared.table}[({declared.table})] {arrow} stage_{stage.name}")
         for table in stage.outputs:
-            print(f"  {stage.name} --> {table}[({table})]")
+            print(f"  stage_{stage.name} --> {table}[({table})]")
     return 0

@@ -89,7 +89,10 @@ class Lake:
             if folder.exists() and not folder.is_dir():
                 raise RequestError(f"{folder} is a file; a lake is a folder")
             if create:
-                folder.mkdir(parents=True, exist_ok=True)
+                try:
+                    folder.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise RequestError(f"a lake cannot be made at {folder}: {error.strerror}") from None
             elif not lake.tables():
                 raise MissingInputError(
                     f"there is no lake at {folder}; `prometheus ingest` makes one from files, "

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from prometheus.clock import Sessions, exchange_sessions
-from prometheus.lake import Lake, contract
+from prometheus.lake import Lake, Replacing, contract
 
 _MARGIN = dt.timedelta(days=370)
 """Sessions kept past the last date asked for: a next open is always known, and most days need no extension."""
@@ -27,25 +27,45 @@ def stored_sessions(lake: Lake, calendar_id: str) -> Sessions | None:
     )
 
 
-def ensure_sessions(lake: Lake, calendar_id: str, first: dt.date, last: dt.date) -> Sessions:
+def ensure_sessions(lake: Lake, calendar_id: str, first: dt.date, last: dt.date, *, store: bool = True) -> Sessions:
     """Sessions of a calendar over at least ``first`` to ``last``, extending what the lake holds when needed.
 
-    Sessions already in the lake are kept as they are, even where the library has changed its mind since.
+    Sessions that have passed are kept as the lake has them, even where the library has changed its mind since; those
+    to come are taken from the library again whenever the list is extended, so a closure announced later is heard.
+
+    Parameters
+    ----------
+    lake : Lake
+    calendar_id : str
+    first, last : date
+        Dates more than about a year ahead are not covered: nobody knows their sessions.
+    store : bool
+        Write the extended list to the lake; a dry run does not.
     """
+    today = dt.datetime.now(dt.UTC).date()
+    last = min(last, today + _MARGIN)
     held = stored_sessions(lake, calendar_id)
     if held is not None and held.dates[0] <= np.datetime64(first) and held.dates[-1] >= np.datetime64(last):
         return held
-    start, end = first - dt.timedelta(days=31), last + _MARGIN
-    if held is not None:
-        start, end = min(start, held.dates[0].item()), max(end, held.dates[-1].item())
-    fresh = exchange_sessions(calendar_id, start, end)
-    if held is not None:
-        outside = (fresh.dates < held.dates[0]) | (fresh.dates > held.dates[-1])
-        fresh = Sessions(calendar_id, fresh.dates[outside], fresh.opens_at[outside], fresh.closes_at[outside])
-    lake.upsert("calendar_sessions", _rows(fresh))
-    stored = stored_sessions(lake, calendar_id)
-    assert stored is not None
-    return stored
+    start, end = first - dt.timedelta(days=31), min(last, today) + _MARGIN
+    if held is None:
+        whole = exchange_sessions(calendar_id, start, end)
+        obsolete: list[dt.date] = []
+    else:
+        passed = held.between(dt.date.min, today)
+        obsolete = held.dates[len(passed) :].tolist()
+        whole = exchange_sessions(calendar_id, min(start, held.dates[0].item()), max(end, held.dates[-1].item()))
+        if len(passed):
+            outside = (whole.dates < passed.dates[0]) | (whole.dates > passed.dates[-1])
+            before = int((whole.dates < passed.dates[0]).sum())
+            fresh = [a[outside] for a in (whole.dates, whole.opens_at, whole.closes_at)]
+            kept = (passed.dates, passed.opens_at, passed.closes_at)
+            joined = [np.concatenate([new[:before], old, new[before:]]) for new, old in zip(fresh, kept, strict=True)]
+            whole = Sessions(calendar_id, *joined)
+    if store:
+        area = Replacing({"calendar_id": [calendar_id]}, {"as_of_date": obsolete})
+        lake.upsert("calendar_sessions", _rows(whole), replacing=area)
+    return whole
 
 
 def _rows(sessions: Sessions) -> pa.Table:

@@ -35,6 +35,8 @@ MOMENT_LIMIT = 4.0
 """In products a log return is taken as at most 4 (a factor of 55 in one session). Squares are then at most 16 and
 cubes 64, so that up to 1,023 squares or 255 cubes sum to less than 2^63 units."""
 
+_NAME_BLOCK = 8
+
 _DIRECT_SHARE = 8
 """Sorting each window beats the rolling form when fewer than one position in this many is asked for."""
 
@@ -64,10 +66,15 @@ def moment(*factors: Fixed) -> Fixed:
     ndarray of int64
         The product in fixed point (``MOMENT_BITS``), each factor limited to +-``MOMENT_LIMIT``.
     """
-    product = np.clip(from_fixed(factors[0]), -MOMENT_LIMIT, MOMENT_LIMIT)
-    for factor in factors[1:]:
-        product *= np.clip(from_fixed(factor), -MOMENT_LIMIT, MOMENT_LIMIT)
-    return to_fixed(product, MOMENT_BITS)
+    out = np.empty(factors[0].shape, dtype=np.int64)
+    # a few names at a time: large temporaries cost more in fresh memory than in arithmetic
+    for first in range(0, len(out), _NAME_BLOCK):
+        part = slice(first, first + _NAME_BLOCK)
+        product = np.clip(from_fixed(factors[0][part]), -MOMENT_LIMIT, MOMENT_LIMIT)
+        for factor in factors[1:]:
+            product *= np.clip(from_fixed(factor[part]), -MOMENT_LIMIT, MOMENT_LIMIT)
+        out[part] = to_fixed(product, MOMENT_BITS)
+    return out
 
 
 def lagged(values: Fixed) -> Fixed:
@@ -94,7 +101,8 @@ class RollingSums:
     """
 
     def __init__(self, values: Fixed | Flags) -> None:
-        running = np.zeros((*values.shape[:-1], values.shape[-1] + 1), dtype=np.int64)
+        running = np.empty((*values.shape[:-1], values.shape[-1] + 1), dtype=np.int64)
+        running[..., 0] = 0
         with np.errstate(over="ignore"):
             np.cumsum(values, axis=-1, dtype=np.int64, out=running[..., 1:])
         self._running = running

@@ -33,10 +33,13 @@ class StageReader:
     markets : Markets
     tables : collection of str
         The stage's declared inputs; reading another table is a programming error.
+    store_sessions : bool
+        Whether sessions the lake lacks are written to it; a dry run writes nothing.
     """
 
-    def __init__(self, lake: Lake, markets: Markets, tables: Sequence[str]) -> None:
+    def __init__(self, lake: Lake, markets: Markets, tables: Sequence[str], *, store_sessions: bool = True) -> None:
         self._lake = lake
+        self._store_sessions = store_sessions
         self.markets = markets
         self._tables = frozenset(tables)
         self._sessions: dict[str, Sessions] = {}
@@ -161,7 +164,9 @@ class StageReader:
         calendar_id = self.markets.market(market_id).calendar_id
         with self._lock:
             if calendar_id not in self._sessions:
-                self._sessions[calendar_id] = ensure_sessions(self._lake, calendar_id, *self._span)
+                self._sessions[calendar_id] = ensure_sessions(
+                    self._lake, calendar_id, *self._span, store=self._store_sessions
+                )
             return self._sessions[calendar_id]
 
     def cutoffs(self, market_id: str, rule: CutoffRule) -> NDArray[np.datetime64]:

@@ -83,7 +83,7 @@ def run_stage(
     options = options or RunOptions()
     progress = progress or PlainProgress(quiet=True)
     started = time.monotonic()
-    reader = StageReader(lake, markets, [i.table for i in stage.inputs])
+    reader = StageReader(lake, markets, [i.table for i in stage.inputs], store_sessions=not options.dry_run)
     plan = make_plan(lake, stage, params, reader, first, last, force=options.force, chunk_days=options.chunk_days)
     summary = RunSummary(stage.name, params.variant, planned=sum(plan.reasons.values()), dry_run=options.dry_run)
     summary.already = summary.planned - plan.size

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from prometheus.encoders.text import text_hash
 from prometheus.lake.predicates import literal
 from prometheus.runtime import StageReader
 from prometheus.spaces.joint import DailyMeans, DailySums
@@ -52,36 +54,7 @@ def daily_news_means(
     span = (days[0], days[-1])
     cut = pa.table({"day": pa.array(wanted), "cutoff": pa.array(day_cutoffs).cast(pa.timestamp("us", tz="UTC"))})
     where = {"source_type": "NEWS", "model_id": selection.model_id, "variant": selection.variant}
-    language = f"AND upper(a.language) = {literal(selection.language.upper())}" if selection.language else ""
-    articles = reader.source(
-        "news_articles",
-        columns=["article_id", "as_of_date", "language", "known_at", "withdrawn"],
-        dates=span,
-        every_version=True,
-    )
-    keys = reader.source(
-        "text_embeddings",
-        columns=["source_id", "as_of_date", "text_hash", "known_at"],
-        dates=span,
-        where=where,
-        every_version=True,
-    )
-    chosen = reader.query(
-        f"""
-        WITH known_articles AS (
-            SELECT a.* FROM ({articles}) a JOIN cut ON a.as_of_date = cut.day AND a.known_at <= cut.cutoff
-            QUALIFY row_number() OVER (PARTITION BY a.article_id, a.as_of_date ORDER BY a.known_at DESC) = 1
-        ), known_texts AS (
-            SELECT e.* FROM ({keys}) e JOIN cut ON e.as_of_date = cut.day AND e.known_at <= cut.cutoff
-            QUALIFY row_number() OVER (
-                PARTITION BY e.source_id, e.as_of_date ORDER BY e.known_at DESC, e.text_hash) = 1
-        )
-        SELECT e.source_id, e.as_of_date, e.text_hash FROM known_texts e
-        JOIN known_articles a ON a.article_id = e.source_id AND a.as_of_date = e.as_of_date
-        WHERE NOT a.withdrawn {language}
-        """,
-        {"cut": cut},
-    )
+    chosen = _chosen_texts(reader, selection, span, where, cut)
     sums = DailySums(wanted)
     if chosen.num_rows == 0:
         return sums.means()
@@ -100,6 +73,78 @@ def daily_news_means(
         block = from_list_array(batch.column(1))
         sums.add(batch.column(0).to_numpy(zero_copy_only=False).astype("datetime64[D]"), block)
     return sums.means()
+
+
+def _chosen_texts(
+    reader: StageReader,
+    selection: NewsSelection,
+    span: tuple[dt.date, dt.date],
+    where: Mapping[str, str],
+    cut: pa.Table,
+) -> pa.Table:
+    """Return source_id, as_of_date and text_hash of the texts that count: one an article, of the version known by then.
+
+    Most articles have one version, and their vector is found by id. Those with several are matched by the hash of the
+    text their known version has: a correction may go back to an earlier wording.
+    """
+    articles = reader.source(
+        "news_articles",
+        columns=["article_id", "as_of_date", "language", "headline", "body", "known_at", "withdrawn"],
+        dates=span,
+        every_version=True,
+    )
+    keys = reader.source(
+        "text_embeddings",
+        columns=["source_id", "as_of_date", "text_hash", "known_at"],
+        dates=span,
+        where=where,
+        every_version=True,
+    )
+    language = f"AND upper(a.language) = {literal(selection.language.upper())}" if selection.language else ""
+    known = f"({articles}) a JOIN cut ON a.as_of_date = cut.day AND a.known_at <= cut.cutoff"
+    revised = reader.query(
+        f"SELECT a.article_id, a.as_of_date FROM {known} GROUP BY ALL HAVING count(*) > 1", {"cut": cut}
+    )
+    plain = reader.query(
+        f"""
+        SELECT e.source_id, e.as_of_date, e.text_hash FROM ({keys}) e
+        JOIN (SELECT a.* FROM {known} ANTI JOIN revised USING (article_id, as_of_date)) a
+        ON a.article_id = e.source_id AND a.as_of_date = e.as_of_date AND a.known_at >= e.known_at
+        WHERE NOT a.withdrawn {language}
+        """,
+        {"cut": cut, "revised": revised},
+    )
+    if revised.num_rows == 0:
+        return plain
+    latest = reader.query(
+        f"""
+        SELECT a.article_id AS source_id, a.as_of_date, a.headline, a.body, a.language, a.withdrawn
+        FROM {known} SEMI JOIN revised USING (article_id, as_of_date)
+        QUALIFY row_number() OVER (PARTITION BY a.article_id, a.as_of_date ORDER BY a.known_at DESC) = 1
+        """,
+        {"cut": cut, "revised": revised},
+    )
+    texts = pl.DataFrame(pl.from_arrow(latest)).filter(~pl.col("withdrawn"))
+    if selection.language:
+        texts = texts.filter(pl.col("language").str.to_uppercase() == selection.language.upper())
+    texts = texts.with_columns(article_text()).filter(pl.col("text") != "")
+    hashes = pl.Series("text_hash", [text_hash(t) for t in texts["text"]], dtype=pl.String)
+    exact = texts.select("source_id", "as_of_date").with_columns(hashes)
+    found = reader.query(
+        f"SELECT e.source_id, e.as_of_date, e.text_hash FROM ({keys}) e SEMI JOIN exact "
+        "USING (source_id, as_of_date, text_hash)",
+        {"exact": exact.to_arrow(compat_level=pl.CompatLevel.oldest())},
+    )
+    return pa.concat_tables([plain, found.cast(plain.schema)])
+
+
+SEPARATOR = "\n\n"
+
+
+def article_text() -> pl.Expr:
+    """Text of an article: headline, a blank line, body; empty where it has neither."""
+    parts = [pl.col(c).str.strip_chars().replace("", None) for c in ("headline", "body")]
+    return pl.concat_str(parts, separator=SEPARATOR, ignore_nulls=True).fill_null("").alias("text")
 
 
 def articles_by_day(reader: StageReader, first: dt.date, last: dt.date, language: str = "") -> dict[dt.date, int]:

@@ -16,7 +16,7 @@ from prometheus.engines.regime import MIN_WINDOWS, PrototypeHead, fit_prototypes
 from prometheus.lake import contract
 from prometheus.runtime import Chunk, Input, Output, Stage, StageReader
 from prometheus.stages.cuts import cut_days, first_day
-from prometheus.stages.regime_windows import RegimeParams, check_proxy, past_windows, scope_of
+from prometheus.stages.regime_windows import RegimeParams, check_prices, check_proxy, past_windows, scope_of
 from prometheus.stages.windows import fingerprint
 from prometheus.vectors import to_list_array
 
@@ -25,6 +25,7 @@ TOO_FEW = f"fewer than {MIN_WINDOWS} windows before the year"
 
 def _days(params: RegimeParams, reader: StageReader, first: dt.date, last: dt.date) -> dict[str, list[dt.date]]:
     check_proxy(params, reader)
+    check_prices(reader, first, last)
     # A fit takes every window since the first price, wherever the request begins.
     reader.span(min(first, first_day(reader, "prices_daily")), last)
     return {scope_of(params, region): cut_days(reader, region, first, last) for region in params.region}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prometheus.errors import RequestError
+from prometheus.errors import MissingInputError, RequestError
 from prometheus.market.panel import EntitySeries
 from prometheus.market.rolling import MOMENT_BITS, RETURN_BITS, RollingSums, from_fixed, moment
 from prometheus.runtime import StageReader, selection, setting
@@ -73,6 +73,20 @@ def check_proxy(params: RegimeParams, reader: StageReader) -> None:
             raise RequestError(
                 f"the lake has no instrument {params.instrument_id} in market {market_id} (region {region})"
             )
+
+
+def check_prices(reader: StageReader, first: dt.date, last: dt.date) -> None:
+    """Refuse a range without a single price.
+
+    Raises
+    ------
+    MissingInputError
+    """
+    held = reader.source("prices_daily", columns=["as_of_date"], dates=(first, last), every_version=True)
+    if reader.query(f"SELECT count(*) AS n FROM ({held})")["n"][0].as_py() == 0:
+        raise MissingInputError(
+            f"there are no prices between {first} and {last}; bring them with `prometheus ingest source=... path=...`"
+        )
 
 
 def proxy_segments(

@@ -12,23 +12,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from prometheus.engines.regime import PrototypeHead
-from prometheus.errors import MissingInputError
 from prometheus.lake import contract
 from prometheus.runtime import Chunk, Input, Output, Stage, StageReader
 from prometheus.stages.numeric_embeddings import HISTORY_DAYS, window_rows
 from prometheus.stages.regime_prototypes import TOO_FEW
-from prometheus.stages.regime_windows import RegimeParams, check_proxy, proxy_segments, scope_of
+from prometheus.stages.regime_windows import RegimeParams, check_prices, check_proxy, proxy_segments, scope_of
 from prometheus.stages.windows import Segment, fingerprint
 from prometheus.vectors import from_list_array, to_list_array
 
 
 def _days(params: RegimeParams, reader: StageReader, first: dt.date, last: dt.date) -> dict[str, list[dt.date]]:
     check_proxy(params, reader)
-    held = reader.source("prices_daily", columns=["as_of_date"], dates=(first, last), every_version=True)
-    if reader.query(f"SELECT count(*) AS n FROM ({held})")["n"][0].as_py() == 0:
-        raise MissingInputError(
-            f"there are no prices between {first} and {last}; bring them with `prometheus ingest source=... path=...`"
-        )
+    check_prices(reader, first, last)
     return {
         scope_of(params, region): reader.sessions(reader.market_of(region).market_id)
         .between(first, last)

@@ -25,11 +25,10 @@ from prometheus.encoders.text import (
 from prometheus.errors import MissingInputError
 from prometheus.lake import contract
 from prometheus.runtime import Chunk, Input, Output, Stage, StageParams, StageReader, execution, selection, setting
-from prometheus.stages.news import articles_by_day
+from prometheus.stages.news import article_text, articles_by_day
 from prometheus.vectors import to_list_array
 
 NO_TEXT = "no text"
-SEPARATOR = "\n\n"
 
 
 @dataclass(frozen=True)
@@ -171,8 +170,7 @@ def _texts(params: TextEmbeddingsParams, reader: StageReader, chunk: Chunk) -> p
         left = params.limit - sum(n for day, n in earlier.items() if day < days[0])
         wanted = frame.select("as_of_date", "article_id").unique(maintain_order=True).head(max(left, 0))
         frame = frame.join(wanted, on=["as_of_date", "article_id"], how="semi", maintain_order="left")
-    parts = [pl.col(c).str.strip_chars().replace("", None) for c in ("headline", "body")]
-    return frame.with_columns(pl.concat_str(parts, separator=SEPARATOR, ignore_nulls=True).fill_null("").alias("text"))
+    return frame.with_columns(article_text())
 
 
 TEXT_EMBEDDINGS = Stage(

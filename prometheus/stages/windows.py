@@ -97,14 +97,17 @@ class MarketPrices:
 
 
 def instruments_of(reader: StageReader, market_id: str) -> pa.Table:
-    """Every version of a market's instrument rows.
+    """Every version of the rows of instruments that ever were of a market.
 
     Raises
     ------
     MissingInputError
         When the lake knows no instrument of the market.
     """
-    rows = reader.read_once("instruments", where={"market_id": market_id})
+    everything = reader.read_once("instruments")
+    ever = pa.compute.unique(everything.filter(pa.compute.equal(everything["market_id"], market_id))["instrument_id"])
+    # Also the versions that say another market: they end this one's claim from the instant they were known.
+    rows = everything.filter(pa.compute.is_in(everything["instrument_id"], value_set=ever))
     if rows.num_rows == 0:
         raise MissingInputError(
             f"the lake knows no instruments of market {market_id}; bring them with `prometheus ingest source=... "
@@ -178,7 +181,7 @@ def segments(params: WindowParams, market: MarketPrices, entity_type: str) -> It
     """
     model, encoder = params.model, params.numeric_encoder
     alone = entity_type == INSTRUMENT
-    listed = _known_since(market) if alone else None
+    listed = _known_spans(market) if alone else None
     for known in panels_as_known(
         market.prices,
         market.actions,
@@ -194,8 +197,8 @@ def segments(params: WindowParams, market: MarketPrices, entity_type: str) -> It
         series = known.panel if alone else _baskets(known, entity_type)
         eligible = None
         if listed is not None:
-            since = np.array([listed[name] for name in series.names], dtype=np.int64)
-            eligible = known.targets[:, None] >= since[None, :]
+            since, until = np.array([listed[name] for name in series.names], dtype=np.int64).T
+            eligible = (known.targets[:, None] >= since) & (known.targets[:, None] < until)
         result = encode_windows(series, known.positions, model, encoder, eligible=eligible)
         yield Segment(series, known.positions, market.sessions.dates[known.targets], result)
 
@@ -214,13 +217,32 @@ def _baskets(known: KnownPanel, entity_type: str) -> EntitySeries:
     return build_baskets(known.panel, known.membership, "MARKET" if entity_type == MARKET else "SECTOR")
 
 
-def _known_since(market: MarketPrices) -> dict[str, int]:
-    """Position of the first decision that knows of each instrument."""
-    first = (
-        pl.DataFrame(pl.from_arrow(market.instruments.select(["instrument_id", "known_at"])))
-        .group_by("instrument_id")
-        .agg(pl.col("known_at").min())
+def _known_spans(market: MarketPrices) -> dict[str, tuple[int, int]]:
+    """Decisions that know each instrument as one of the market: the first, and the one after the last.
+
+    An instrument counts from the first version that puts it into the market to the version that withdraws its last
+    row there or moves it to another market.
+    """
+    rows = pl.DataFrame(
+        pl.from_arrow(market.instruments.select(["instrument_id", "valid_from", "market_id", "known_at", "withdrawn"]))
     )
-    instants = first["known_at"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
-    since = knowledge_index(instants, market.session_cutoffs)
-    return dict(zip(first["instrument_id"].to_list(), since.tolist(), strict=True))
+    instants = rows["known_at"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+    never = len(market.session_cutoffs)
+    spans: dict[str, tuple[int, int]] = {}
+    rows = rows.with_columns(pl.Series("at", knowledge_index(instants, market.session_cutoffs))).sort("known_at")
+    for (name,), versions in rows.group_by("instrument_id", maintain_order=True):
+        here: set[dt.date] = set()
+        first, after = never, never
+        for valid_from, market_id, withdrawn, at in versions.select(
+            "valid_from", "market_id", "withdrawn", "at"
+        ).iter_rows():
+            belonged = bool(here)
+            here.discard(valid_from)
+            if market_id == market.market_id and not withdrawn:
+                here.add(valid_from)
+            if here and not belonged:
+                first, after = min(first, at), never
+            elif belonged and not here:
+                after = at
+        spans[str(name)] = (first, after)
+    return spans

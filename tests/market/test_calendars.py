@@ -80,3 +80,29 @@ def test_a_library_that_changes_its_mind_does_not_move_what_is_held(
     new = after.between(dt.date(2019, 1, 2), dt.date(2019, 12, 31))
     honest = exchange_sessions("XNYS", dt.date(2019, 1, 2), dt.date(2019, 12, 31))
     assert (new.closes_at - honest.closes_at == np.timedelta64(1, "h")).all()
+
+
+def test_sessions_to_come_are_heard_again_when_the_list_grows(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closure announced for a day to come is heard; one told of a day that has passed is not."""
+    today = dt.datetime.now(dt.UTC).date()
+    held = ensure_sessions(lake, "XNYS", today - dt.timedelta(days=60), today)
+    past, future = held.dates[5], held.dates[-5]
+
+    def without(calendar_id: str, first: dt.date, last: dt.date) -> Sessions:
+        real = exchange_sessions(calendar_id, first, last)
+        keep = (real.dates != past) & (real.dates != future)
+        return Sessions(calendar_id, real.dates[keep], real.opens_at[keep], real.closes_at[keep])
+
+    monkeypatch.setattr(calendars, "exchange_sessions", without)
+    grown = ensure_sessions(lake, "XNYS", today - dt.timedelta(days=400), today)
+    assert past in grown.dates
+    assert future not in grown.dates
+    stored = stored_sessions(lake, "XNYS")
+    assert stored is not None
+    assert same(stored, grown)
+
+
+def test_a_dry_run_stores_nothing_and_nobody_knows_the_far_future(lake: Lake) -> None:
+    held = ensure_sessions(lake, "XNYS", FIRST, dt.date(2099, 1, 31), store=False)
+    assert held.dates[-1] < np.datetime64(dt.datetime.now(dt.UTC).date() + dt.timedelta(days=800))
+    assert stored_sessions(lake, "XNYS") is None

@@ -132,6 +132,43 @@ def test_what_becomes_known_after_the_cutoff_does_not_count(tmp_path: Path) -> N
         np.testing.assert_allclose(got[day], (REGIMES[i] + texts[day]) / 2, atol=1e-6, err_msg=str(day))
 
 
+def test_a_correction_can_go_back_to_an_earlier_wording(tmp_path: Path) -> None:
+    """Alpha, beta, alpha again: alpha counts, although beta's vector is the newer one. A text blanked out is gone."""
+    monday = WEEK[0]
+    lake = small_lake(
+        tmp_path / "lake",
+        *daily(
+            article("turn", f"{monday} 12:00", "Alpha", known=f"{monday} 12:00"),
+            article("turn", f"{monday} 12:00", "Beta", known=f"{monday} 12:10"),
+            article("turn", f"{monday} 12:00", "Alpha", known=f"{monday} 12:20"),
+            article("gone", f"{monday} 13:00", "Gone by evening", known=f"{monday} 13:00"),
+            article("gone", f"{monday} 13:00", " ", known=f"{monday} 18:00"),
+        ),
+    )
+    joint(lake)
+    expected = (REGIMES[0] + mean_of("News of day 0", "Alpha")) / 2
+    np.testing.assert_allclose(vectors(lake)[monday], expected, atol=1e-6)
+
+
+def test_the_text_is_that_of_the_version_known(tmp_path: Path) -> None:
+    """A correction may go back to an earlier wording, or leave no text at all."""
+    monday, tuesday, *_ = WEEK
+    lake = small_lake(
+        tmp_path / "lake",
+        *daily(
+            article("back", f"{monday} 10:00", "Second thoughts"),
+            article("back", f"{monday} 10:00", "First thoughts", known=f"{monday} 11:00"),
+            article("back", f"{monday} 10:00", "Second thoughts", known=f"{monday} 12:00"),
+            article("emptied", f"{tuesday} 10:00", "Too much said"),
+            article("emptied", f"{tuesday} 10:00", None, known=f"{tuesday} 11:00"),
+        ),
+    )
+    joint(lake, monday, tuesday)
+    got = vectors(lake)
+    np.testing.assert_allclose(got[monday], (REGIMES[0] + mean_of("News of day 0", "Second thoughts")) / 2, atol=1e-6)
+    np.testing.assert_allclose(got[tuesday], (REGIMES[1] + mean_of("News of day 1")) / 2, atol=1e-6)
+
+
 def test_the_close_can_be_the_cutoff(tmp_path: Path) -> None:
     lake = small_lake(tmp_path / "lake", *daily(article("evening", f"{MONDAY} 21:30", "After the close")))
     joint(lake, MONDAY, MONDAY)

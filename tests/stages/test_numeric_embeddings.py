@@ -194,3 +194,23 @@ def test_refusals_say_what_to_do(raw_copy: Lake) -> None:
     with pytest.raises(RequestError, match="--entity-type INSTRUMENT alone"):
         run(raw_copy, "numeric_embeddings", MONDAY, MONDAY, entity_type=("MARKET",), instrument_id=("AAPL.US",))
     assert raw_copy.count(TABLE) == 0
+
+
+def test_a_name_moved_to_another_market_or_taken_back_leaves_from_then_on(raw_copy: Lake) -> None:
+    """A version of the instrument that says another market, or withdraws it, ends its windows here once it is known."""
+    held = raw_copy.read("instruments", where={"market_id": "US_EQ"})
+    listed = [n for n in sorted(held["instrument_id"].to_pylist()) if n not in {"AAPL.US", "ACME.US"}]
+    day_before, day_after = MONDAY, FRIDAY
+    run(raw_copy, "numeric_embeddings", day_before, day_after, market_id=("US_EQ",))
+    present = {e for d, e in keys(raw_copy) if d == day_after}
+    moved, gone = [n for n in listed if n in present][:2]
+    known = dt.datetime(2024, 6, 7, 12, tzinfo=dt.UTC)
+    for name, changes in ((moved, {"market_id": "EU_EQ"}), (gone, {"withdrawn": True})):
+        rows = held.filter(pc.equal(held["instrument_id"], name)).to_pylist()
+        corrected = [{**row, **changes, "known_at": known} for row in rows]
+        raw_copy.deliver("instruments", pa.Table.from_pylist(corrected, schema=held.schema))
+    run(raw_copy, "numeric_embeddings", day_before, day_after, market_id=("US_EQ",))
+    for name in (moved, gone):
+        days = {d for d, e in keys(raw_copy) if e == name}
+        assert min(days) == day_before
+        assert max(days) == dt.date(2024, 6, 6)

@@ -34,8 +34,8 @@ def test_every_shipped_map_parses_and_is_named_after_its_file(path: Path) -> Non
     assert source.feeds
 
 
-def test_shipped_maps_cover_the_three_common_layouts() -> None:
-    assert {"yahoo_csv", "long_csv", "jsonl_news"} <= {p.stem for p in CONF.glob("*.yaml")}
+def test_shipped_maps_cover_the_common_layouts() -> None:
+    assert {"yahoo_csv", "long_csv", "jsonl_news", "jsonl_news_linked"} <= {p.stem for p in CONF.glob("*.yaml")}
 
 
 def test_shorthands_are_read_as_the_long_forms() -> None:

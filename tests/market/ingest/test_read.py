@@ -92,13 +92,37 @@ def test_json_lines_news(write: Any, by_map: Any) -> None:
     write(
         "n.jsonl",
         '{"id": "a", "published_at": "2024-03-01T14:05:00Z", "headline": "h", "language": "en-US", "text": "b", '
-        '"source": "S", "url": "u", "tickers": ["X", "Y"]}\n',
+        '"source": "S", "url": "u"}\n',
     )
-    articles, links = by_map("jsonl_news")
+    (articles,) = by_map("jsonl_news")
     (row,) = articles.rows.to_pylist()
+    assert articles.table == "news_articles"
     assert (row["language"], row["body"], row["source"], row["url"]) == ("EN", "b", "S", "u")
+    assert row["known_at"] == dt.datetime(2024, 3, 1, 14, 5, tzinfo=dt.UTC)
+    assert articles.tally.counts == {}
+
+
+def test_linked_json_lines_news_is_one_article_and_a_link_per_ticker(write: Any, by_map: Any) -> None:
+    write(
+        "n.jsonl",
+        '{"id": "a", "published_at": "2024-03-01T14:05:00Z", "headline": "h", "tickers": ["X", "Y"]}\n'
+        '{"id": "b", "published_at": "2024-03-01T15:05:00Z", "headline": "market", "tickers": []}\n',
+    )
+    links, articles = by_map("jsonl_news_linked")
+    assert (links.table, articles.table) == ("news_links", "news_articles")
     assert links.rows["instrument_id"].to_pylist() == ["X.US", "Y.US"]
-    assert links.tally.counts == {}
+    assert links.rows["article_id"].to_pylist() == ["a", "a"]
+    assert links.tally.counts == {"dropped: no entry in tickers": 1}
+    assert articles.rows["article_id"].to_pylist() == ["a", "b"]
+
+
+def test_linked_json_lines_news_without_tickers_is_refused_before_any_intake(
+    write: Any, tmp_path: Path, trading: Trading
+) -> None:
+    write("n.jsonl", '{"id": "a", "published_at": "2024-03-01T14:05:00Z", "headline": "h"}\n')
+    source = load_map(CONF / "jsonl_news_linked.yaml")
+    with pytest.raises(BadDataError, match="no column tickers"):
+        next(read_source(source, tmp_path, trading=trading, today=dt.date(2024, 6, 28)))
 
 
 @pytest.mark.parametrize(
