@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def make_plan(
 
 
 def check_variant(lake: Lake, stage: Stage[Any], params: StageParams) -> None:
-    """Refuse other settings under a variant that already stands for some.
+    """Refuse settings under a variant that stands for others: v0 for the defaults, any other for what it began with.
 
     Raises
     ------
@@ -136,21 +137,27 @@ def check_variant(lake: Lake, stage: Stage[Any], params: StageParams) -> None:
         Naming the settings that differ.
     """
     surface = stage.surface(params)
-    held = lake.read("variants", where={"stage": stage.name, "surface": surface, "variant": params.variant})
-    if held.num_rows == 0:
-        return
-    import json
-
-    before = json.loads(held["settings"][0].as_py())
     now = json.loads(canonical_json(settings_of(params)))
-    if before == now:
-        return
-    different = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
-    said = "; ".join(f"{k} was {before.get(k)!r}, now {now.get(k)!r}" for k in different)
-    raise VariantConflictError(
-        f"variant {params.variant!r} of {surface} ({stage.name}) already stands for other settings: {said}. "
-        "Name these settings with another --variant"
-    )
+    if params.variant == DEFAULT_VARIANT:
+        # Model ids say which surface it is; each surface has a v0 of its own.
+        default = json.loads(canonical_json(settings_of(stage.params())))
+        default.update({k: v for k, v in now.items() if k.endswith("model_id")})
+        _refuse_other(default, now, f"variant {params.variant!r} stands for the default settings of {stage.name}", "is")
+    held = lake.read("variants", where={"stage": stage.name, "surface": surface, "variant": params.variant})
+    if held.num_rows:
+        before = json.loads(held["settings"][0].as_py())
+        whose = f"variant {params.variant!r} of {surface} ({stage.name}) already stands for other settings"
+        _refuse_other(before, now, whose, "was")
+
+
+DEFAULT_VARIANT = "v0"
+
+
+def _refuse_other(wanted: Mapping[str, Any], now: Mapping[str, Any], whose: str, verb: str) -> None:
+    different = sorted(k for k in wanted.keys() | now.keys() if wanted.get(k) != now.get(k))
+    if different:
+        said = "; ".join(f"{k} {verb} {wanted.get(k)!r}, now {now.get(k)!r}" for k in different)
+        raise VariantConflictError(f"{whose}: {said}. Name these settings with another --variant")
 
 
 def input_digests(
