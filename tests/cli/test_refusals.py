@@ -62,12 +62,12 @@ WRONG = {
     "another window under v0": (
         "run_numeric_regime",
         f"--window-days 42 {DAY}",
-        "window_days was None, now 42. Name these settings with another --variant",
+        "window_days is None, now 42. Name these settings with another --variant",
     ),
     "another encoder under v0": (
         "backfill_numeric_embeddings",
         f"{DAY} --overrides encoder/numeric=pad_to_dim",
-        "variant 'v0' of num-regime-core-v1",
+        "variant 'v0' stands for the default settings of numeric_embeddings: encoder is 'blocks', now 'pad_to_dim'",
     ),
     "other weights under a variant that is there": (
         "backfill_joint_regime_context",

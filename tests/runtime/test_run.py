@@ -60,7 +60,7 @@ def test_a_late_row_makes_exactly_its_dependants_stale(lake: Lake) -> None:
 
 def test_other_settings_need_another_variant(lake: Lake) -> None:
     run_stage(lake, TOY, ToyParams(), FIRST, LAST)
-    with pytest.raises(VariantConflictError, match=r"scale was 1\.0, now 2\.0"):
+    with pytest.raises(VariantConflictError, match=r"scale is 1\.0, now 2\.0"):
         run_stage(lake, TOY, ToyParams(scale=2.0), FIRST, LAST)
     run_stage(lake, TOY, ToyParams(scale=2.0, variant="double"), FIRST, LAST)
     assert lake.count(TABLE, where={"variant": "double"}) == lake.count(TABLE, where={"variant": "v0"})

@@ -133,7 +133,7 @@ def test_one_market_first_and_then_both_lose_nothing(raw_copy: Lake) -> None:
 def test_the_models_own_window_is_v0_and_another_needs_a_variant(demo_copy: Lake) -> None:
     own = run(demo_copy, "numeric_embeddings", MONDAY, FRIDAY, window_days=63)
     assert (own.done, own.already) == (0, own.planned)
-    with pytest.raises(VariantConflictError, match="window_days was None, now 42"):
+    with pytest.raises(VariantConflictError, match="window_days is None, now 42"):
         run(demo_copy, "numeric_embeddings", MONDAY, MONDAY, window_days=42)
     other = run(demo_copy, "numeric_embeddings", MONDAY, MONDAY, window_days=42, variant="w42")
     assert other.rows == len(keys(demo_copy, variant="w42")) > 15
