@@ -87,11 +87,10 @@ def _chosen_texts(
     Most articles have one version, and their vector is found by id. Those with several are matched by the hash of the
     text their known version has: a correction may go back to an earlier wording.
     """
-    articles = reader.source(
-        "news_articles",
-        columns=["article_id", "as_of_date", "language", "headline", "body", "known_at", "withdrawn"],
-        dates=span,
-        every_version=True,
+    narrow = ["article_id", "as_of_date", "language", "known_at", "withdrawn"]
+    articles, with_text = (
+        reader.source("news_articles", columns=columns, dates=span, every_version=True)
+        for columns in (narrow, [*narrow, "headline", "body"])
     )
     keys = reader.source(
         "text_embeddings",
@@ -101,14 +100,16 @@ def _chosen_texts(
         every_version=True,
     )
     language = f"AND upper(a.language) = {literal(selection.language.upper())}" if selection.language else ""
-    known = f"({articles}) a JOIN cut ON a.as_of_date = cut.day AND a.known_at <= cut.cutoff"
+    by_then = "a JOIN cut ON a.as_of_date = cut.day AND a.known_at <= cut.cutoff"
+    known = f"({articles}) {by_then}"
     revised = reader.query(
         f"SELECT a.article_id, a.as_of_date FROM {known} GROUP BY ALL HAVING count(*) > 1", {"cut": cut}
     )
+    settled = "ANTI JOIN revised USING (article_id, as_of_date)" if revised.num_rows else ""
     plain = reader.query(
         f"""
         SELECT e.source_id, e.as_of_date, e.text_hash FROM ({keys}) e
-        JOIN (SELECT a.* FROM {known} ANTI JOIN revised USING (article_id, as_of_date)) a
+        JOIN (SELECT a.* FROM {known} {settled}) a
         ON a.article_id = e.source_id AND a.as_of_date = e.as_of_date AND a.known_at >= e.known_at
         WHERE NOT a.withdrawn {language}
         """,
@@ -119,7 +120,7 @@ def _chosen_texts(
     latest = reader.query(
         f"""
         SELECT a.article_id AS source_id, a.as_of_date, a.headline, a.body, a.language, a.withdrawn
-        FROM {known} SEMI JOIN revised USING (article_id, as_of_date)
+        FROM ({with_text}) {by_then} SEMI JOIN revised USING (article_id, as_of_date)
         QUALIFY row_number() OVER (PARTITION BY a.article_id, a.as_of_date ORDER BY a.known_at DESC) = 1
         """,
         {"cut": cut, "revised": revised},

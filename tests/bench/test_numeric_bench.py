@@ -7,7 +7,6 @@ reads prices, computes every window, validates, commits to Delta and keeps its b
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -26,6 +25,14 @@ from prometheus.runtime import progress_for
 from prometheus.vectors import from_list_array
 
 TABLE = "numeric_window_embeddings"
+
+RUN = """
+import sys
+from prometheus.scripts.backfill_numeric_embeddings import main
+code = main(sys.argv[1:])
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+sys.exit(code)
+"""
 LIMIT_RATIO = 1.3
 LIMIT_MEMORY_GB = 1.5
 
@@ -70,12 +77,12 @@ def test_numeric_backfill_against_bare_parquet(market_lake: Lake, tmp_path: Path
         .to_pylist()[0]
         .values()
     )
-    command = [sys.executable, "-m", "prometheus.scripts.backfill_numeric_embeddings", "--date-range", str(first)]
+    request = ["--date-range", str(first), str(last), "--lake", root, "--quiet"]
     t0 = time.perf_counter()
-    done = subprocess.run([*command, str(last), "--lake", root, "--quiet"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", RUN, *request], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - t0
     assert done.returncode == 0, done.stderr
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    peak = float(done.stdout) / 2**20
     rows = market_lake.count(TABLE)
 
     written, bare = 0, 0.0
