@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from prometheus.runtime.plan import Plan
     from prometheus.runtime.stage import Chunk
     from prometheus.runtime.summary import RunSummary
+
+
+INGEST = "ingest"
+"""What the column ``stage`` says of an ingest."""
+
+_ASSUMED = "assumed"
 
 
 class Ledger:
@@ -57,23 +64,74 @@ class Ledger:
         self._lake.append("job_chunks", pa.Table.from_pylist([row], schema=contract("job_chunks").schema))
 
 
-def record_ingest(lake: Lake, source: str, folder: str, rows: int, skipped: Mapping[str, int], seconds: float) -> None:
-    """Write down a finished ingest."""
-    now = dt.datetime.now(dt.UTC)
-    _append_run(
-        lake,
-        run_id=digest_of("ingest", source, folder, now.isoformat(), os.getpid()),
-        event="finished",
-        stage="ingest",
-        variant="",
-        request=canonical_json({"source": source, "folder": folder}),
-        planned=0,
-        done=0,
-        rows=rows,
-        skipped=skipped,
-        seconds=seconds,
-        error=None,
-    )
+class IngestBook:
+    """The books of one ingest.
+
+    Parameters
+    ----------
+    lake : Lake
+    source, folder : str
+        Name of the ingest map, and of the folder it reads.
+    feeds : int
+        Feeds to read.
+    assumed : mapping of str to collection of str
+        By table, what its rows' ``known_at`` (or another date) assumes; kept with the request, see
+        :func:`assumptions`.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        source: str,
+        folder: str,
+        *,
+        feeds: int = 0,
+        assumed: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        self._lake, self._feeds = lake, feeds
+        named = {table: sorted(words) for table, words in sorted((assumed or {}).items())}
+        self._request = canonical_json({"source": source, "folder": folder, _ASSUMED: named})
+        self._began = time.monotonic()
+        instant = dt.datetime.now(dt.UTC).isoformat()
+        self.run_id = digest_of("ingest", source, folder, instant, os.getpid())
+
+    def event(
+        self, event: str, *, feeds: int = 0, rows: int = 0, skipped: Mapping[str, int] | None = None, error: str = ""
+    ) -> None:
+        """Write down that the ingest started, finished, was interrupted or failed, and how far it came."""
+        _append_run(
+            self._lake,
+            run_id=self.run_id,
+            event=event,
+            stage=INGEST,
+            variant="",
+            request=self._request,
+            planned=self._feeds,
+            done=feeds,
+            rows=rows,
+            skipped=skipped or {},
+            seconds=time.monotonic() - self._began,
+            error=error or None,
+        )
+
+
+def assumptions(lake: Lake) -> dict[str, tuple[str, ...]]:
+    """By raw table, what ingests have assumed of when its rows were known; tables without assumptions are left out."""
+    rows = lake.read("job_runs", columns=["request"], where={"stage": INGEST})
+    found: dict[str, set[str]] = {}
+    for request in set(rows["request"].to_pylist()):
+        for table, words in json.loads(request).get(_ASSUMED, {}).items():
+            found.setdefault(table, set()).update(words)
+    return {table: tuple(sorted(found[table])) for table in sorted(found)}
+
+
+def close_run(lake: Lake, run_id: str) -> None:
+    """Write down that a run which started is over, though it could not say so itself."""
+    started = lake.read("job_runs", where={"run_id": run_id, "event": "started"})
+    row = started.to_pylist()[0]
+    del row["recorded_at"], row["code_version"]
+    row |= {"event": "failed", "skipped": {}, "error": "the process ended without a word: killed, or out of power"}
+    _append_run(lake, **row)
 
 
 def _append_run(lake: Lake, *, skipped: Mapping[str, int], **fields: object) -> None:

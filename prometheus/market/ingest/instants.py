@@ -10,7 +10,7 @@ import polars as pl
 
 from prometheus.clock import DEFAULT_MARKETS, Markets, Sessions, exchange_sessions
 from prometheus.market.ingest.convert import END_OF_DAY, UTC_MICROSECONDS
-from prometheus.market.ingest.model import KnownAt
+from prometheus.market.ingest.model import ALWAYS, KnownAt
 
 SessionSource = Callable[[str, dt.date, dt.date], Sessions]
 """Gives the sessions of a calendar between two dates; the lake's stored list where there is a lake."""
@@ -85,6 +85,17 @@ def known_at(rule: KnownAt) -> pl.Expr:
     if rule.kind == "session_close":
         return pl.coalesce(pl.col(CLOSES), _day_over("as_of_date")) + lag
     return _day_over(rule.target) + lag
+
+
+def dates_versions(rule: KnownAt, dated_by: str) -> bool:
+    """Whether ``known_at`` is the instant of the very version a file holds, as when the source says when it collected.
+
+    Where it follows from what dates the row (its session, its publication), or stands for always, it is the same for
+    every version of the row, and a file that contradicts what is held cannot tell since when.
+    """
+    follows = rule.kind in ("target", "end_of_day") and rule.target in (dated_by, "as_of_date")
+    always = rule.kind == "assumed" and rule.instant == ALWAYS
+    return not (follows or always or rule.kind == "session_close")
 
 
 def _day_over(column: str) -> pl.Expr:

@@ -11,6 +11,7 @@ OffSession = Literal["quarantine", "keep"]
 Format = Literal["csv", "parquet", "jsonl", "delta"]
 KnownAtKind = Literal["column", "target", "session_close", "end_of_day", "assumed"]
 EpochUnit = Literal["s", "ms", "us", "ns"]
+DecimalMark = Literal[".", ","]
 
 ALWAYS = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 """The instant ``assume_known: always`` stands for: before every decision this library can make."""
@@ -36,15 +37,17 @@ class ColumnRule:
         Taken off the end of text, for example ``.US`` to get a ticker.
     scale : float
         Multiplies numbers: brings units together.
-    format : str, optional
-        ``strptime`` format of dates and instants. Without it only year-first dates are read, because
-        03/04/2020 means two things.
-    timezone : str
-        Zone of instants that name none.
+    formats : tuple of str
+        ``strptime`` formats of dates and instants, the first that fits a cell wins. Without one, dates that put the
+        year first or name the month are read, and others where the column proves which of day and month is which:
+        03/04/2020 alone means two things.
+    timezone : str, optional
+        Zone of instants that name none; UTC when absent, and then counted, because it may be wrong.
     unit : {'s', 'ms', 'us', 'ns'}, optional
         What an integer instant counts since 1970.
-    decimal : {'.', ','}
-        Decimal mark of numbers written as text.
+    decimal : {'.', ','}, optional
+        Decimal mark of numbers written as text; found out from the column when absent, a point where it proves
+        nothing.
     """
 
     columns: tuple[str, ...] = ()
@@ -54,10 +57,15 @@ class ColumnRule:
     otherwise: str | None = None
     strip_suffix: str = ""
     scale: float = 1.0
-    format: str | None = None
-    timezone: str = "UTC"
+    formats: tuple[str, ...] = ()
+    timezone: str | None = None
     unit: EpochUnit | None = None
-    decimal: Literal[".", ","] = "."
+    decimal: DecimalMark | None = None
+
+    @property
+    def zone(self) -> str:
+        """Zone of instants that name none."""
+        return self.timezone or "UTC"
 
 
 @dataclass(frozen=True)
@@ -164,8 +172,12 @@ class Feed:
     known_at : KnownAt
     format : str, optional
         Said by the file's suffix when absent (``.csv``, ``.parquet``, ``.jsonl``, each also with ``.gz`` but Parquet).
-    separator : str
-        Between the cells of a CSV.
+    separator : str, optional
+        Between the cells of a CSV; found out from the file when absent.
+    encoding : str, optional
+        Of text files; UTF-8, or what a byte order mark says, when absent.
+    header : tuple of str
+        Names of the columns of CSV files that have no header line.
     steps : tuple of Step
         What reshapes the source rows before columns are mapped, in this order.
     market : ColumnRule, optional
@@ -185,7 +197,9 @@ class Feed:
     columns: dict[str, ColumnRule]
     known_at: KnownAt
     format: Format | None = None
-    separator: str = ","
+    separator: str | None = None
+    encoding: str | None = None
+    header: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
     market: ColumnRule | None = None
     off_session: OffSession = "quarantine"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import polars as pl
 
 from prometheus.errors import RequestError
 from prometheus.lake.contracts import contract
@@ -29,8 +33,8 @@ _COLUMN_OPTIONS = {
     "unit", "decimal",
 }  # fmt: skip
 _FEED_OPTIONS = {
-    "name", "table", "files", "columns", "known_at", "format", "separator", "steps", "market", "off_session",
-    "on_bad_rows", "optional", "assumed",
+    "name", "table", "files", "columns", "known_at", "format", "separator", "encoding", "header", "steps", "market",
+    "off_session", "on_bad_rows", "optional", "assumed",
 }  # fmt: skip
 _CHOICES = {
     "format": {"csv", "parquet", "jsonl", "delta"},
@@ -103,7 +107,9 @@ def _parse_feed(data: object, where: str) -> Feed:
         columns=columns,
         known_at=_known_at(data["known_at"], where),
         format=_choice(data, "format", None, where),
-        separator=str(data.get("separator", ",")),
+        separator=_separator(data.get("separator"), where),
+        encoding=_encoding(data.get("encoding"), where),
+        header=_header(data.get("header"), where),
         steps=tuple(_step(s, where) for s in data.get("steps") or ()),
         market=None if market is None else _market(market, f"{where}, market"),
         off_session=_choice(data, "off_session", "quarantine" if table == "prices_daily" else "keep", where),
@@ -156,19 +162,74 @@ def _column(rule: object, where: str) -> ColumnRule:
         raise RequestError(f"{where}: give exactly one of column, first_of, template and value")
     names = rule["first_of"] if "first_of" in rule else [rule["column"]] if "column" in rule else []
     renames = rule.get("map") or {}
+    if not isinstance(renames, Mapping):
+        raise RequestError(f"{where}: map is a mapping of the source's value to the table's")
     return ColumnRule(
-        columns=tuple(str(c) for c in names),
+        columns=_words(names),
         template=str(rule["template"]) if "template" in rule else None,
         value=rule.get("value"),
         renames=tuple((str(a), str(b)) for a, b in renames.items()),
         otherwise=None if rule.get("otherwise") is None else str(rule["otherwise"]),
         strip_suffix=str(rule.get("strip_suffix", "")),
-        scale=float(rule.get("scale", 1.0)),
-        format=str(rule["format"]) if "format" in rule else None,
-        timezone=str(rule.get("timezone", "UTC")),
+        scale=_number(rule, "scale", 1.0, where),
+        formats=_formats(rule.get("format"), where),
+        timezone=_timezone(rule.get("timezone"), where),
         unit=_choice(rule, "unit", None, where),
-        decimal=_choice(rule, "decimal", ".", where),
+        decimal=_choice(rule, "decimal", None, where),
     )
+
+
+def _number(data: Mapping[Any, Any], name: str, default: float, where: str) -> float:
+    try:
+        return float(data.get(name, default))
+    except (TypeError, ValueError):
+        raise RequestError(f"{where}: {name} is a number, not {data[name]!r}") from None
+
+
+def _separator(value: object, where: str) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value.encode()) != 1 or value in '\n\r"':
+        raise RequestError(f"{where}: separator is one character, for example ';', not {value!r}")
+    return value
+
+
+def _encoding(value: object, where: str) -> str | None:
+    if value is None:
+        return None
+    try:
+        return codecs.lookup(str(value)).name
+    except LookupError:
+        raise RequestError(f"{where}: there is no encoding {value!r}; there are utf-8, windows-1252, ...") from None
+
+
+def _header(value: object, where: str) -> tuple[str, ...]:
+    names = () if value is None else _words(value)
+    if len({n.lower() for n in names}) < len(names):
+        raise RequestError(f"{where}: header names a column twice")
+    return names
+
+
+def _timezone(value: object, where: str) -> str | None:
+    if value is None:
+        return None
+    try:
+        return ZoneInfo(str(value)).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise RequestError(f"{where}: there is no time zone {value!r}; write it as America/New_York or UTC") from None
+
+
+def _formats(value: object, where: str) -> tuple[str, ...]:
+    """Read the strptime formats of a column; one that polars cannot take would otherwise fail while reading."""
+    formats = () if value is None else _words(value)
+    for written in formats:
+        try:
+            sound = "%" in written and pl.Series(["x"]).str.to_datetime(written, strict=False).len()
+        except pl.exceptions.PolarsError:
+            sound = False
+        if not sound:
+            raise RequestError(f"{where}: {written!r} is no date format; one is written '%d/%m/%Y'")
+    return formats
 
 
 def _known_at(rule: object, where: str) -> KnownAt:
@@ -179,7 +240,8 @@ def _known_at(rule: object, where: str) -> KnownAt:
         return KnownAt("target", target=rule)
     if not isinstance(rule, Mapping):
         _refuse_known_at(where)
-    lag = dt.timedelta(days=float(rule.get("lag_days", 0)), minutes=float(rule.get("lag_minutes", 0)))
+    days, minutes = (_number(rule, name, 0, where) for name in ("lag_days", "lag_minutes"))
+    lag = dt.timedelta(days=days, minutes=minutes)
     kind = [k for k in ("column", "session_close", "end_of_day", "assume_known") if k in rule]
     if len(kind) != 1:
         _refuse_known_at(where)

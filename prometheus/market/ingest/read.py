@@ -13,7 +13,8 @@ Nothing is written here: the caller owns the lake.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -21,14 +22,38 @@ import polars as pl
 from prometheus.errors import BadDataError
 from prometheus.lake.contract import REAL, TEXT, UTC, TableContract
 from prometheus.lake.contracts import contract
+from prometheus.lake.contracts.raw import QUARANTINE
 from prometheus.market.ingest.convert import mapped, polars_type
 from prometheus.market.ingest.duplicates import settle
-from prometheus.market.ingest.files import CHUNK_BYTES, DeltaReader, chunks, find_files, read_files
-from prometheus.market.ingest.instants import MARKET, OWN_INSTANT, Trading, known_at
+from prometheus.market.ingest.files import (
+    CHUNK_BYTES,
+    FOLDER,
+    DeltaReader,
+    Source,
+    chunks,
+    find_files,
+    name_of,
+    read_files,
+)
+from prometheus.market.ingest.instants import MARKET, OWN_INSTANT, Trading, dates_versions, known_at
 from prometheus.market.ingest.model import Explode, Feed, IngestMap, Unpivot
+from prometheus.market.ingest.notation import settle_notation
+from prometheus.market.ingest.remarks import UNSURE, note_absent, note_naive, unsure_flags
 from prometheus.market.ingest.rules import check_dates, check_known, check_sessions, check_table, null_where, refuse
+from prometheus.market.ingest.silence import flag_silence, silence_of
 from prometheus.market.ingest.steps import apply_steps
-from prometheus.market.ingest.tally import FILE, ID, REASON, REFUSED, ROW, Intake, Tally, quarantine_rows, to_contract
+from prometheus.market.ingest.tally import (
+    DROPPED,
+    FILE,
+    ID,
+    REASON,
+    REFUSED,
+    ROW,
+    Intake,
+    Tally,
+    quarantine_rows,
+    to_contract,
+)
 
 
 def read_source(
@@ -86,18 +111,54 @@ def read_feed(
     root = Path(root)
     trading = trading or Trading()
     today = today or dt.datetime.now(dt.UTC).date()
-    files = find_files(feed, root)
+    files, folders = find_files(feed, root)
+    waiting = Tally()
+    for folder in folders:
+        waiting.remark(FOLDER, name_of(folder, root))
+    idle: tuple[str, ...] = ()
+    some = False
     for group in chunks(feed, files, chunk_bytes):
-        names = tuple(path.relative_to(root).as_posix() for path in group)
-        yield take(feed, read_files(feed, group, root, delta), names, trading, today)
+        names = tuple(name_of(path, root) for path in group)
+        source = read_files(feed, group, root, delta)
+        if source.is_empty:
+            waiting, idle = waiting + source.tally, idle + names
+            continue
+        some = True
+        yield take(feed, replace(source, tally=waiting + source.tally), idle + names, trading, today)
+        waiting, idle = Tally(), ()
+    if files and not some and not feed.optional:
+        which = (
+            f"{idle[0]} is"
+            if len(idle) == 1
+            else f"all {len(idle)} files of the feed {feed.name!r} ({idle[0]}, ...) are"
+        )
+        raise BadDataError(f"{which} empty, without a row; fetch again, or take the feed out of the map")
+    if waiting.noted:
+        yield _nothing(feed, waiting, idle)
 
 
-def take(feed: Feed, source: pl.DataFrame, files: tuple[str, ...], trading: Trading, today: dt.date) -> Intake:
-    """Turn source rows (with FILE, ROW and STEM) into one intake."""
+def _nothing(feed: Feed, tally: Tally, files: tuple[str, ...]) -> Intake:
+    """Build an intake of no rows, for what is to be noted about files that hold none."""
+    rows, quarantined = contract(feed.table).empty(), QUARANTINE.empty()
+    return Intake(feed.name, feed.table, rows, quarantined, tally, files, _assumed(feed))
+
+
+def _assumed(feed: Feed) -> str:
+    return "assumed" if feed.assumed or feed.known_at.kind == "assumed" else ""
+
+
+def take(feed: Feed, source: Source, files: tuple[str, ...], trading: Trading, today: dt.date) -> Intake:
+    """Turn the rows of some files into one intake."""
     declared = contract(feed.table)
-    tally = Tally(read=source.height)
-    source = apply_steps(source, feed, tally).with_row_index(ID)
-    rows = map_columns(source, feed, declared, tally)
+    tally = source.tally
+    whole, broken = _lines(source.rows, tally)
+    settled = settle_notation(whole, feed, declared, tally, whole.columns)
+    reshaped = apply_steps(settled, feed, tally)
+    made = [c for c in reshaped.columns if c not in settled.columns]
+    reshaped = settle_notation(reshaped, feed, declared, tally, made) if made else reshaped
+    given = pl.concat([reshaped, broken], how="diagonal_relaxed") if broken.height else reshaped
+    given = given.with_row_index(ID)
+    rows = map_columns(given, feed, declared, tally, source.columns)
     rows = check_dates(rows, today)
     rows = check_sessions(rows, feed, trading)
     rows = check_known(rows.with_columns(known_at(feed.known_at).alias("known_at")), feed)
@@ -116,17 +177,38 @@ def take(feed: Feed, source: pl.DataFrame, files: tuple[str, ...], trading: Trad
         feed=feed.name,
         table=feed.table,
         rows=to_contract(accepted, declared),
-        quarantined=quarantine_rows(refused, source, feed.table, cells),
+        quarantined=quarantine_rows(refused, given, feed.table, cells),
         tally=tally,
         files=files,
-        assumed="assumed" if feed.assumed or feed.known_at.kind == "assumed" else "",
+        assumed=_assumed(feed),
+        own_instants=dates_versions(feed.known_at, declared.dated_by),
+        silent=silence_of(accepted.sort(declared.key)),
     )
 
 
-def map_columns(source: pl.DataFrame, feed: Feed, declared: TableContract, tally: Tally) -> pl.DataFrame:
+def _lines(rows: pl.DataFrame, tally: Tally) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Lines that hold data, and those that hold some but are broken; the rest is counted and left out."""
+    if DROPPED in rows.columns:
+        for (reason,), lines in rows.filter(pl.col(DROPPED).is_not_null()).group_by(DROPPED, maintain_order=True):
+            tally.note("dropped", str(reason), lines, "")
+        rows = rows.filter(pl.col(DROPPED).is_null()).drop(DROPPED)
+    if REFUSED not in rows.columns:
+        return rows, rows.clear()
+    # Without its column: a step may refuse rows of its own.
+    return rows.filter(pl.col(REFUSED).is_null()).drop(REFUSED), rows.filter(pl.col(REFUSED).is_not_null())
+
+
+def map_columns(
+    source: pl.DataFrame,
+    feed: Feed,
+    declared: TableContract,
+    tally: Tally,
+    columns: Mapping[str, Collection[str]] | None = None,
+) -> pl.DataFrame:
     """Rows with every column of the contract but ``known_at``, and MARKET, OWN_INSTANT, ID, FILE, ROW, REASON.
 
-    A required column that cannot be read refuses the row; an optional one is nulled and counted.
+    A required column that cannot be read refuses the row; an optional one is nulled and counted. ``columns`` are the
+    lower-case names of the columns each file has, where the files differ.
     """
     who = declared.natural_key[0]
     values: list[pl.Expr] = []
@@ -145,11 +227,12 @@ def map_columns(source: pl.DataFrame, feed: Feed, declared: TableContract, tally
     _require(feed, declared, source, absent)
     extra = [_side(source, feed, "market"), _side(source, feed, "known_at")]
     refused = pl.col(REFUSED) if REFUSED in source.columns else pl.lit(None, dtype=pl.String)
-    rows = source.select(ID, FILE, ROW, refused.alias(REASON), *extra, *values, *given.values())
+    unsure = {name: f"__unsure_{name}" for name in given if unsure_flags(source, feed.columns[name])}
+    doubts = (pl.any_horizontal(unsure_flags(source, feed.columns[name])).alias(flag) for name, flag in unsure.items())
+    rows = source.select(ID, FILE, ROW, refused.alias(REASON), *extra, *values, *given.values(), *doubts)
 
-    for name in absent:
-        missing = ", ".join(feed.columns[name].columns) or feed.columns[name].template
-        tally.note("nulled", f"{name}: no column {missing} in the file", rows, who)
+    note_absent(rows, feed, absent, columns or {}, tally, who)
+    note_naive(source, rows, feed, declared, tally, who)
     if declared.dated_by != "as_of_date":
         rows = rows.with_columns(pl.col(declared.dated_by).cast(pl.Date).alias("as_of_date"))
     told = pl.col("__given_withdrawn") if "withdrawn" in given else pl.lit(False)
@@ -162,17 +245,22 @@ def map_columns(source: pl.DataFrame, feed: Feed, declared: TableContract, tally
         if not column.nullable:
             said = pl.col(f"__given_{name}") if name in given else pl.lit(False)
             reason = pl.when(said).then(pl.lit(f"{name} is unreadable")).otherwise(pl.lit(f"{name} is empty"))
+            if name in unsure:
+                reason = pl.when(pl.col(unsure[name])).then(pl.lit(f"{name}{UNSURE}")).otherwise(reason)
             rows = refuse(rows, unread, reason)
         elif name in given:
             unread &= pl.col(f"__given_{name}") & pl.col(REASON).is_null()
-            tally.note("nulled", f"{name} is unreadable", rows.filter(unread), who)
+            open_order = pl.col(unsure[name]) if name in unsure else pl.lit(False)
+            tally.note("nulled", f"{name} is unreadable", rows.filter(unread & ~open_order), who)
+            tally.note("nulled", f"{name}{UNSURE}", rows.filter(unread & open_order), who)
         if column.type == REAL:
             rows = null_where(rows, (name,), pl.col(name).is_infinite(), f"{name} is not finite", tally, who)
-    return rows.drop([c for c in rows.columns if c.startswith("__given_")])
+    rows = flag_silence(rows, declared, given, feed, columns or {})
+    return rows.drop([c for c in rows.columns if c.startswith(("__given_", "__unsure_"))])
 
 
 def _require(feed: Feed, declared: TableContract, source: pl.DataFrame, absent: list[str]) -> None:
-    needed = [name for name in absent if not declared.column(name).nullable]
+    needed = [name for name in absent if not declared.column(name).nullable and name != "withdrawn"]
     if feed.table == "prices_daily":
         prices = [name for name in ("close", "adjusted_close") if name in feed.columns]
         needed += prices if set(prices) <= set(absent) else []

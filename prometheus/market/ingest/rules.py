@@ -118,7 +118,8 @@ def check_table(rows: pl.DataFrame, declared: TableContract, tally: Tally) -> pl
         rows = refuse(rows, ~pl.col(column).is_in(allowed), f"{column} is none of {', '.join(allowed)}")
     if declared.name in _SAYS_SOMETHING:
         columns = _SAYS_SOMETHING[declared.name]
-        nothing = pl.all_horizontal(pl.col(c).is_null() for c in columns)
+        # What a row that is taken back used to say need not be said again.
+        nothing = pl.all_horizontal(pl.col(c).is_null() for c in columns) & ~pl.col("withdrawn").fill_null(False)
         words = {1: f"{columns[0]} is empty or unreadable", 2: f"neither {' nor '.join(columns)}"}
         rows = refuse(rows, nothing, words.get(len(columns), "the row says nothing"))
     return rows

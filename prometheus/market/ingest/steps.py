@@ -8,10 +8,9 @@ from functools import reduce
 import polars as pl
 
 from prometheus.errors import BadDataError
-from prometheus.market.ingest.convert import NOTHING, find_column, to_day
+from prometheus.market.ingest.convert import NOTHING, find_column, is_plain
 from prometheus.market.ingest.model import (
     Adjustments,
-    ColumnRule,
     Explode,
     Feed,
     FirstBy,
@@ -20,6 +19,7 @@ from prometheus.market.ingest.model import (
     VolumeAsTraded,
     Where,
 )
+from prometheus.market.ingest.notation import days_of
 from prometheus.market.ingest.tally import FILE, STEM, Tally
 from prometheus.market.ingest.versions import adjustments, as_traded
 
@@ -55,6 +55,8 @@ def _apply(frame: pl.DataFrame, step: Step, feed: Feed, tally: Tally) -> pl.Data
 def _where(frame: pl.DataFrame, step: Where, feed: Feed, tally: Tally) -> pl.DataFrame:
     (column,) = _columns(frame, (step.column,), feed)
     cell = pl.col(column)
+    if step.values and not is_plain(frame.schema[column]):
+        raise BadDataError(f"{feed.name}: {column} holds lists or objects, so its values cannot be chosen by where")
     if step.values:
         wanted = cell.cast(pl.String).str.strip_chars().is_in(step.values).fill_null(False)
         reason = f"{step.column} is not {' or '.join(step.values)}"
@@ -88,7 +90,13 @@ def _unpivot(frame: pl.DataFrame, step: Unpivot, feed: Feed, tally: Tally) -> pl
     columns = _columns(frame, tuple(c for c, _ in step.columns), feed)
     labels = {column: label for column, (_, label) in zip(columns, step.columns, strict=True)}
     kept = [c for c in frame.columns if c not in labels]
-    out = frame.unpivot(on=columns, index=kept, variable_name=step.name, value_name=step.value)
+    try:
+        out = frame.unpivot(on=columns, index=kept, variable_name=step.name, value_name=step.value)
+    except pl.exceptions.PolarsError:
+        kinds = ", ".join(f"{c} {frame.schema[c]}" for c in columns)
+        raise BadDataError(
+            f"{feed.name}: unpivot cannot put these into one column: {kinds}; give each kind a feed"
+        ) from None
     out = out.with_columns(pl.col(step.name).replace(labels))
     tally.added += out.height - frame.height
     empty = pl.col(step.value).is_null()
@@ -107,8 +115,7 @@ def _first_by(frame: pl.DataFrame, step: FirstBy, feed: Feed, tally: Tally) -> p
     ordered = frame
     if step.order is not None:
         (order,) = _columns(frame, (step.order,), feed)
-        day = to_day(pl.col(order), frame.schema[order], ColumnRule(format=step.format))
-        ordered = frame.sort(day, nulls_last=True, maintain_order=True)
+        ordered = frame.sort(days_of(frame, order, step.format), nulls_last=True, maintain_order=True)
     first = ordered.select(pl.struct(keys).is_first_distinct()).to_series()
     reason = f"another row of the same {', '.join(step.keys)}"
     tally.note("dropped", reason, ordered.filter(~first), keys[0])

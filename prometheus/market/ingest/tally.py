@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from prometheus.lake.contract import TableContract
 from prometheus.lake.contracts.raw import QUARANTINE
@@ -16,7 +19,20 @@ Fate = Literal["nulled", "dropped", "quarantined", "noted"]
 
 FILE, ROW, STEM, ID, REASON, REFUSED = "__file", "__row", "__stem", "__id", "__reason", "__refused"
 """Columns that travel with the rows: file (relative to the root), row number in it from 1, file stem, number within
-the chunk after the steps, and the reason for a quarantine (``REFUSED`` when a step gave it)."""
+the chunk after the steps, and the reason for a quarantine (``REFUSED`` when reading or a step gave it)."""
+DROPPED, CELL = "__dropped", "__cell"
+"""Columns some files need: why a line is none of the data (blank, the header again), and which of several rows made
+from one line a row is."""
+
+INTERNAL = frozenset(
+    "__" + name
+    for name in (
+        "file", "row", "stem", "id", "reason", "refused", "dropped", "cell", "market", "closes_at", "known_at",
+        "dated", "as_of", "filled", "who", "day", "at", "close", "factor", "volume", "split", "first", "first_at",
+        "day_next", "close_next", "factor_next", "volume_next", "shape",
+    )
+)  # fmt: skip
+"""Column names ingest uses itself; no file may bring one."""
 
 WORST_KEPT, WORST_SHOWN = 100, 5
 """How many of those a reason strikes are remembered per chunk of files, and how many are shown."""
@@ -61,6 +77,11 @@ class Tally:
         met = rows.select(label.alias("who"))["who"].value_counts(name="n")
         top = met.sort(["n", "who"], descending=[True, False]).head(WORST_KEPT)
         self.worst.setdefault((fate, reason), Counter()).update(dict(top.iter_rows()))
+
+    def remark(self, reason: str, who: str, count: int = 1) -> None:
+        """Note something about a file as a whole."""
+        self.noted[reason] += count
+        self.worst.setdefault(("noted", reason), Counter())[who] += count
 
     def offenders(self, fate: Fate, reason: str) -> tuple[tuple[str, int], ...]:
         """Those a reason struck most often, most often first."""
@@ -109,6 +130,10 @@ class Intake:
         What was read, relative to the source root.
     assumed : str
         ``assumed`` when ``known_at`` (or another date) is the map's assumption, else empty: summaries carry the word.
+    own_instants : bool
+        ``known_at`` dates the version a file holds; otherwise it follows from the row's own date, whatever the version.
+    silent : mapping of str to ndarray of bool
+        By column, the rows whose file says nothing about it (see :mod:`prometheus.market.ingest.silence`).
     """
 
     feed: str
@@ -118,6 +143,8 @@ class Intake:
     tally: Tally
     files: tuple[str, ...]
     assumed: str = ""
+    own_instants: bool = True
+    silent: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -140,6 +167,8 @@ def quarantine_rows(refused: pl.DataFrame, source: pl.DataFrame, table: str, cel
     own = [c for c in source.columns if not c.startswith("__")]
     joined = refused.select(ID, REASON).join(source, on=ID, how="left")
     reason = pl.col(REASON)
+    if CELL in source.columns:
+        reason = pl.when(pl.col(CELL).is_null()).then(reason).otherwise(pl.format("{} [{}]", reason, pl.col(CELL)))
     for cell in cells:
         reason = pl.format("{} [{}]", reason, pl.col(cell).cast(pl.String).fill_null("none"))
     kept = joined.select(
@@ -147,6 +176,13 @@ def quarantine_rows(refused: pl.DataFrame, source: pl.DataFrame, table: str, cel
         source_file=pl.col(FILE),
         source_row=pl.col(ROW).cast(pl.Int64),
         reason=reason,
-        row_json=pl.struct(own).struct.json_encode(),
+        row_json=pl.struct(_in_json(c, joined.schema[c]) for c in own).struct.json_encode(),
     )
     return to_contract(kept, QUARANTINE)
+
+
+def _in_json(column: str, dtype: pl.DataType) -> pl.Expr:
+    """Return a column as JSON can hold it: bytes are written in hexadecimal digits, or named where they are nested."""
+    if dtype == pl.Binary:
+        return pl.col(column).bin.encode("hex")
+    return pl.lit("bytes").alias(column) if dtype.is_nested() and "Binary" in str(dtype) else pl.col(column)

@@ -57,7 +57,7 @@ def test_days_from_text_put_the_year_first() -> None:
 
 
 def test_other_orders_need_a_format() -> None:
-    assert convert(["02/01/2024", "2024-01-02"], DAY, format="%d/%m/%Y") == [dt.date(2024, 1, 2), "unreadable"]
+    assert convert(["02/01/2024", "2024-01-02"], DAY, formats=("%d/%m/%Y",)) == [dt.date(2024, 1, 2), "unreadable"]
 
 
 def test_days_from_other_types() -> None:
@@ -107,13 +107,13 @@ def test_instants_from_other_types() -> None:
     assert convert([1709301906], UTC) == ["unreadable"]
     assert convert([1709301906], UTC, unit="s") == [utc("2024-03-01T14:05:06")]
     assert convert([1709301906123], UTC, unit="ms") == [utc("2024-03-01T14:05:06.123")]
-    assert convert(["01.03.2024 14:05"], UTC, format="%d.%m.%Y %H:%M") == [utc("2024-03-01T14:05:00")]
-    assert convert(["01.03.2024"], UTC, format="%d.%m.%Y") == [utc("2024-03-01T23:59:59")]
-    assert convert(["01.03.2024 14:05 +0100"], UTC, format="%d.%m.%Y %H:%M %z") == [utc("2024-03-01T13:05:00")]
+    assert convert(["01.03.2024 14:05"], UTC, formats=("%d.%m.%Y %H:%M",)) == [utc("2024-03-01T14:05:00")]
+    assert convert(["01.03.2024"], UTC, formats=("%d.%m.%Y",)) == [utc("2024-03-01T23:59:59")]
+    assert convert(["01.03.2024 14:05 +0100"], UTC, formats=("%d.%m.%Y %H:%M %z",)) == [utc("2024-03-01T13:05:00")]
 
 
 def test_text_keeps_what_only_looks_like_nothing() -> None:
-    assert convert([" NA ", "nan", "", "  ", None], TEXT) == ["NA", "nan", None, None, None]
+    assert convert([" NA ", "NAN", "na", "", "  ", None], TEXT) == ["NA", "NAN", "na", None, None, None]
     assert convert([7, None], TEXT) == ["7", None]
     assert convert(["a", "b"], TEXT, dtype=pl.Categorical) == ["a", "b"]
 

@@ -46,7 +46,7 @@ def test_shorthands_are_read_as_the_long_forms() -> None:
         "currency": {"value": "USD"},
     })).feeds[0]  # fmt: skip
     assert feed.columns["close"].columns == ("close", "last")
-    assert feed.columns["as_of_date"].format == "%d/%m/%Y"
+    assert feed.columns["as_of_date"].formats == ("%d/%m/%Y",)
     assert feed.columns["currency"].value == "USD"
     assert feed.market is not None
     assert feed.market.value == "US_EQ"
@@ -116,6 +116,16 @@ def test_steps_are_read_in_order() -> None:
         ({"columns": FEED["columns"] | {"open": {"column": "o", "colour": 1}}}, "unknown option colour"),
         ({"columns": FEED["columns"] | {"open": 7}}, "give a source column"),
         ({"columns": FEED["columns"] | {"open": {"column": "o", "decimal": ";"}}}, "decimal is one of"),
+        ({"columns": FEED["columns"] | {"open": {"column": "o", "scale": "k"}}}, "scale is a number, not 'k'"),
+        ({"columns": FEED["columns"] | {"open": {"column": "o", "map": ["a"]}}}, "map is a mapping"),
+        ({"columns": FEED["columns"] | {"as_of_date": {"column": "d", "timezone": "Mars"}}}, "no time zone 'Mars'"),
+        ({"columns": FEED["columns"] | {"as_of_date": {"column": "d", "format": "day"}}}, "'day' is no date format"),
+        ({"columns": FEED["columns"] | {"as_of_date": {"column": "d", "format": ["%Y", "%d %I"]}}}, "'%d %I' is no date"),
+        ({"separator": ";;"}, "separator is one character"),
+        ({"separator": '"'}, "separator is one character"),
+        ({"encoding": "utf-9"}, "no encoding 'utf-9'"),
+        ({"header": ["a", "A"]}, "header names a column twice"),
+        ({"known_at": {"session_close": True, "lag_minutes": "soon"}}, "lag_minutes is a number"),
         ({"steps": [{"pivot": {}}]}, "there is no such step"),
         ({"steps": [{"where": "x"}]}, "give its options as a mapping"),
         ({"steps": [{"where": {}}]}, "column is missing"),

@@ -77,7 +77,11 @@ def test_printing_noise_is_no_contradiction(prices: Callable[..., Intake]) -> No
         ("A.US,2024-01-02,10,12,9,0,-1,100", "neither close nor adjusted_close"),
         (",2024-01-02,10,12,9,11,11,100", "instrument_id is empty"),
         ("A.US,,10,12,9,11,11,100", "as_of_date is empty"),
-        ("A.US,02/01/2024,10,12,9,11,11,100", "as_of_date is unreadable"),
+        ("A.US,02-2024,10,12,9,11,11,100", "as_of_date is unreadable"),
+        (
+            "A.US,02/01/2024,10,12,9,11,11,100",
+            "as_of_date: which is the day and which the month is not known; say the format in the map",
+        ),
         ("A.US,2024-01-01,10,12,9,11,11,100", "not a session of XNYS"),
         ("A.US,2024-01-06,10,12,9,11,11,100", "not a session of XNYS"),
         ("A.US,2024-07-01,10,12,9,11,11,100", "date in the future"),

@@ -157,6 +157,6 @@ def test_first_by_orders_days_not_letters(write: Any, ingest: Ingest) -> None:
 def test_a_step_that_names_a_missing_column_says_so(write: Any, ingest: Ingest, price_feed: Any) -> None:
     write("p.csv", "id,date,close\nA,2024-01-02,1\n")
     with pytest.raises(
-        BadDataError, match=r"p\.csv has no column kind, which the feed .* needs \(it has id, date, close\)"
+        BadDataError, match=r"p\.csv has no column kind, which the feed .* needs; it has id, date, close\."
     ):
         ingest(price_feed(steps=[{"where": {"column": "kind"}}]))
