@@ -39,6 +39,10 @@ class CommitConflictError(PrometheusError):
     """Another run kept writing the same partitions; the retries ran out and nothing was written."""
 
 
+class StorageError(PrometheusError):
+    """The store would not take or give what was asked for: it is full, read-only, or gone."""
+
+
 class MissingExtraError(PrometheusError):
     """An optional part is not installed; the sentence carries the exact ``pip install`` line."""
 

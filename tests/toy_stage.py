@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from prometheus.clock import Markets
 from prometheus.lake import contract
-from prometheus.runtime import Chunk, Input, Output, Stage, StageParams, StageReader, selection, setting
+from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageParams, StageReader, selection, setting
 from prometheus.vectors import to_list_array
 
 
@@ -74,6 +75,11 @@ def compute(params: ToyParams, reader: StageReader, chunk: Chunk) -> Output:
     return out
 
 
+def _holds(params: ToyParams, scope: str, markets: Markets) -> dict[str, Holding]:
+    where = {"model_id": params.model_id, "variant": params.variant, "entity_type": "MARKET"}
+    return {"numeric_window_embeddings": Holding({**where, "entity_id": markets.of_region(scope).market_id})}
+
+
 TOY = Stage(
     name="toy",
     revision=1,
@@ -85,4 +91,6 @@ TOY = Stage(
     days=_days,
     compute=compute,
     chunk_days=5,
+    command="toy",
+    holds=_holds,
 )

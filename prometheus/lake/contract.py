@@ -87,6 +87,11 @@ class TableContract:
         dropped = {"known_at"} if self.dated_by == "as_of_date" else {"known_at", "as_of_date"}
         return tuple(k for k in self.key if k not in dropped)
 
+    @property
+    def may_move(self) -> bool:
+        """Whether a correction can change ``as_of_date``: versions of one row may then lie in several partitions."""
+        return self.is_versioned and self.dated_by not in self.natural_key
+
     @cached_property
     def vector_columns(self) -> dict[str, int]:
         """Vector columns and their width."""

@@ -12,19 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake.contract import TableContract
 from prometheus.lake.contracts import ALL_TABLES, contract
 from prometheus.lake.digest import feed_rows, new_digest, sort_rows
 from prometheus.lake.predicates import Where, condition
-from prometheus.lake.reader import pruning_predicate, source_sql
+from prometheus.lake.reader import FILE_INDEX, pruning_predicate, source_sql
 from prometheus.lake.session import create_views, new_connection
-from prometheus.lake.states import TableStates, file_state
+from prometheus.lake.states import StateCache, TableStates, row_groups, states_of_files
 from prometheus.lake.tables import Location, TableHandles
 from prometheus.lake.validation import conform, validate
-from prometheus.lake.versions import Delivery, versions_to_write
+from prometheus.lake.versions import Delivery, Silent, Terms, versions_to_write
 from prometheus.lake.writer import Commit, Replacing, append, upsert
 
 Dates = tuple[dt.date, dt.date]
@@ -156,24 +158,29 @@ class Lake:
             yield batch
 
     def states(self, table: str, where: Where | None = None) -> TableStates:
-        """State of a table day by day: what staleness is decided on."""
+        """State of a table by day and instant of knowledge: what staleness is decided on.
+
+        Conditions on partition columns choose among files, whose sums are kept; others are answered from the rows.
+        """
         declared = contract(table)
-        states: dict[dt.date, int] = {}
-        if "as_of_date" in declared.partition_by:
-            for uri in self._handles.files(declared.name, pruning_predicate(declared, None, where or {})):
-                day = dt.date.fromisoformat(uri.rpartition("/as_of_date=")[2][:10])
-                states[day] = states.get(day, 0) + file_state(uri)
-            return TableStates.of(states)
-        day_column = "CAST(known_at AS DATE)" if declared.is_versioned else "as_of_date"
-        text = ", ".join(f"coalesce(CAST({c} AS VARCHAR), '')" for c in declared.schema.names)
-        rows = self.query(
-            f"SELECT {day_column} AS day, CAST(sum(md5_number_lower(concat_ws('|', {text}))::HUGEINT) "
-            "% 18446744073709551616 AS VARCHAR) AS state "
-            f"FROM ({self.source(table, where=where, every_version=True)}) GROUP BY 1"
+        files = self._handles.files(declared.name, pruning_predicate(declared, None, where or {}))
+        if set(where or {}) - set(declared.partition_by):
+            rows = self._run(source_sql(declared, files, where=where, every_version=True), declared)
+            return TableStates.of(row_groups(rows))
+        folder = self.location.path
+        return states_of_files(
+            files,
+            lambda: self._handles.files(declared.name),
+            StateCache(folder / "cache" / "states" if folder is not None else None, declared.name),
+            lambda some: self.query(
+                f"{source_sql(declared, some, columns=[*declared.schema.names, FILE_INDEX], every_version=True)}"
+            ),
         )
-        return TableStates.of(
-            {day: int(state) for day, state in zip(rows["day"].to_pylist(), rows["state"].to_pylist(), strict=True)}
-        )
+
+    def days(self, table: str) -> NDArray[np.datetime64]:
+        """Days that hold any row of a table partitioned by day, ascending; answered from the log alone."""
+        marks = (uri.rpartition("/as_of_date=")[2][:10] for uri in self._handles.files(contract(table).name))
+        return np.unique(np.array(list(marks), dtype="datetime64[D]"))
 
     # -- reading --
 
@@ -331,42 +338,69 @@ class Lake:
             metadata=metadata,
         )
 
-    def deliver(self, table: str, rows: pa.Table, *, now: dt.datetime | None = None) -> Delivery:
+    def deliver(
+        self,
+        table: str,
+        rows: pa.Table,
+        *,
+        now: dt.datetime | None = None,
+        own_instants: bool = True,
+        silent: Silent | None = None,
+        restating: bool | NDArray[np.bool_] = False,
+    ) -> Delivery:
         """Bring raw rows: new ones and corrections are added as versions, unchanged ones are not written again.
 
         Parameters
         ----------
         now : datetime, optional
             Instant of the delivery, from which corrections count as known.
+        own_instants : bool
+            Whether ``known_at`` dates the version (a collection instant). When it only follows from the row's date, a
+            row held that comes with other values or on another day is a correction, known from ``now``.
+        silent : mapping of str to ndarray of bool, optional
+            By column, the rows whose file lacks it: they keep what is held.
+        restating : bool or ndarray of bool
+            Let rows that repeat a version corrected since take the correction back: all of them, or those marked.
         """
         declared = contract(table)
         if not declared.is_versioned:
             raise RequestError(f"{table} keeps no versions; write it with upsert")
         rows = validate(rows, declared)
-        instant = now or dt.datetime.now(dt.UTC)
-        outcome = [Delivery(table)]
+        terms = Terms(now or dt.datetime.now(dt.UTC), own_instants, silent or {}, restating)
+        first, outcome = versions_to_write(declared.empty(), rows, declared, terms)
 
-        def merge(existing: pa.Table, delivered: pa.Table) -> pa.Table:
-            added, outcome[0] = versions_to_write(existing, delivered, declared, instant)
-            return sort_rows(pa.concat_tables([existing, added]), declared) if added.num_rows else existing
+        def merge(existing: pa.Table, _: pa.Table) -> pa.Table:
+            nonlocal outcome
+            added, outcome = versions_to_write(existing, rows, declared, terms)
+            return sort_rows(pa.concat_tables([existing, added]), declared)
 
-        commit = upsert(
+        upsert(
             lambda: self._writable(declared),
-            rows,
+            first,
             declared,
             lambda files: self._run(source_sql(declared, files, every_version=True), declared),
+            replacing=[Replacing({"as_of_date": self._days_of(declared, rows)})] if declared.may_move else (),
             merge=merge,
         )
-        if outcome[0] == Delivery(table) and commit.changed:
-            return Delivery(table, new=rows.num_rows)
-        return outcome[0]
+        return outcome
+
+    def _days_of(self, declared: TableContract, rows: pa.Table) -> list[dt.date]:
+        """Days of the given rows, and those on which the table holds versions of them."""
+        held = self.source(declared.name, columns=[*declared.natural_key, "as_of_date"], every_version=True)
+        keys = ", ".join(declared.natural_key)
+        found = self.query(
+            f"SELECT DISTINCT as_of_date FROM ({held}) SEMI JOIN delivered USING ({keys}) "
+            "UNION SELECT as_of_date FROM delivered",
+            {"delivered": rows.select([*declared.natural_key, "as_of_date"])},
+        )
+        return sorted(found["as_of_date"].to_pylist())
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Append to one of the lake's own books, whose keys contain the run."""
         declared = contract(table)
         if declared.table_class != "operations":
             raise RequestError(f"{table} is not a book of the lake; write it with upsert")
-        append(self._writable(declared), validate(rows, declared), declared)
+        append(lambda: self._writable(declared), validate(rows, declared), declared)
 
     def delete(self, table: str, where: Where) -> None:
         """Take rows out of one of the lake's own books."""
@@ -376,7 +410,7 @@ class Lake:
             handle.delete(condition(where))
 
     def _writable(self, declared: TableContract) -> Any:
-        return self._handles.open(declared.name) or self._handles.create(declared)
+        return self._handles.for_writing(declared)
 
 
 def connect(root: str | Path | None = None, versions: Mapping[str, int] | None = None) -> duckdb.DuckDBPyConnection:

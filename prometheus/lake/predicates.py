@@ -12,6 +12,9 @@ Scalar = str | int | float | bool | dt.date
 Where = Mapping[str, Scalar | Collection[Scalar]]
 """Conjunction of conditions: a column equals a value, or is one of several."""
 
+_LISTED = 20
+"""Values of one IN list up to which files are told apart by it; beyond, only its bounds are."""
+
 
 def literal(value: Any) -> str:
     """SQL literal of one value."""
@@ -37,6 +40,9 @@ def condition(where: Where) -> str:
             parts.append(f"{column} = {literal(values[0])}")
         else:
             parts.append(f"{column} IN ({', '.join(literal(v) for v in values)})")
+            if len(values) > _LISTED:
+                # Without bounds two commits of different days would count as a conflict, and one be written twice.
+                parts.append(f"{column} >= {literal(min(values))} AND {column} <= {literal(max(values))}")
     return " AND ".join(parts) or "true"
 
 

@@ -24,6 +24,10 @@ _DUCKDB_TYPES = {
 }
 
 
+FILE_INDEX = "file_index"
+"""Column a scan can add: the place of each row's file among those given."""
+
+
 def duckdb_type(kind: pa.DataType) -> str:
     """DuckDB name of an Arrow type used in the contracts."""
     if pa.types.is_list(kind):
@@ -59,14 +63,14 @@ def source_sql(
     every_version: bool = False,
     fixed_width: bool = False,
 ) -> str:
-    """SQL that reads a table's files.
+    """SQL that reads a table's files, pruned by :func:`pruning_predicate` with the same dates and conditions.
 
     Versioned tables give each natural key's latest version known by ``as_of`` (of all, when None), withdrawn rows
     removed; ``every_version`` gives every row as it stands.
     """
     names = list(columns) if columns is not None else declared.schema.names
     for name in names:
-        if name not in declared.schema.names:
+        if name not in declared.schema.names and name != FILE_INDEX:
             raise RequestError(f"{declared.name} has no column {name!r}; it has {', '.join(declared.schema.names)}")
     if as_of is not None and not declared.is_versioned:
         raise RequestError(f"{declared.name} keeps no versions, so it cannot be read as of an instant")
@@ -77,7 +81,10 @@ def source_sql(
     partitioning = f", hive_partitioning=true, hive_types={{{hive}}}" if hive else ", hive_partitioning=false"
     listed = ", ".join(literal(f) for f in files)
     scan = f"read_parquet([{listed}]{partitioning})"
-    filters = [c for c in (date_condition(dates), condition(where or {})) if c != "true"]
+    # The files are those of the partitions asked for already; saying it again would only slow the scan.
+    rest = {k: v for k, v in (where or {}).items() if k not in declared.partition_by}
+    dated = "true" if "as_of_date" in declared.partition_by else date_condition(dates)
+    filters = [c for c in (dated, condition(rest)) if c != "true"]
     projection = ", ".join(
         f"{n}::{_typed(declared, n, True)} AS {n}" if fixed_width and n in declared.vector_columns else n for n in names
     )
@@ -86,11 +93,14 @@ def source_sql(
     if as_of is not None:
         filters.append(f"known_at <= {literal(as_of)}")
     keys = ", ".join(declared.natural_key)
+    can_go = "withdrawn" in declared.schema.names
+    # A row that moves to another day is withdrawn from the old one at the instant it is known on the new one.
+    order = "known_at DESC, withdrawn" if can_go else "known_at DESC"
     latest = (
         f"SELECT * FROM {scan} WHERE {' AND '.join(filters) or 'true'} "
-        f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_at DESC) = 1"
+        f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1"
     )
-    kept = "NOT withdrawn" if "withdrawn" in declared.schema.names else "true"
+    kept = "NOT withdrawn" if can_go else "true"
     return f"SELECT {projection} FROM ({latest}) WHERE {kept}"
 
 

@@ -1,51 +1,183 @@
-"""What a table held, day by day, in a few bytes: equal states mean equal inputs, so nothing is stale.
+"""What a table held, by day and by when it was known: equal states mean equal inputs, so nothing is stale.
 
-Tables partitioned by day answer from the Delta log alone: a day's files change exactly when its rows do, because the
-write path commits nothing when rows are equal. Small tables that are not answer by content.
+Every row counts with a hash of its content (:mod:`.row_hashes`), under its ``as_of_date`` and, where the table keeps
+versions, its ``known_at``. What an output day may use is then a sum over a rectangle: rows dated inside the declared
+history and known by the day's cut-off. A correction known later falls outside the rectangles of the days before it.
+
+Files are immutable, so their sums are kept in ``cache/states`` under the files' names and every row is hashed once;
+the cache can be thrown away at any time.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
+
+from prometheus.lake.row_hashes import row_hashes
+
+FilesRead = Callable[[Sequence[str]], pa.Table]
+"""Rows of some files; with the column ``file_index``, the place of each row's file among them."""
+
+_FILES_AT_ONCE = 256
+_SCHEMA = {"file": pl.String, "day": pl.Date, "known": pl.Int64, "state": pl.UInt64}
+_EVER = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
 class TableStates:
-    """Running sum of day states, so that any range of days is one subtraction (modulo 2^64).
+    """Sums of row hashes (modulo 2^64) by day and instant of knowledge.
 
     Attributes
     ----------
     days : ndarray of datetime64[D], shape (n,)
-        Days that hold anything, ascending. For small versioned tables: the days on which rows became known.
-    running : ndarray of uint64, shape (n + 1,)
-        ``running[i]`` is the sum of the states of the first ``i`` days.
+        Ascending, repeated when a day has rows of several instants.
+    known : ndarray of datetime64[us], shape (n,)
+        Instant from which the rows are known; NaT for tables without versions.
+    states : ndarray of uint64, shape (n,)
     """
 
     days: NDArray[np.datetime64]
-    running: NDArray[np.uint64]
+    known: NDArray[np.datetime64]
+    states: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, states: dict[dt.date, int]) -> TableStates:
-        """Build from one number a day."""
-        ordered = sorted(states)
-        numbers = np.array([states[d] & 0xFFFF_FFFF_FFFF_FFFF for d in ordered], dtype=np.uint64)
-        running = np.zeros(len(ordered) + 1, dtype=np.uint64)
-        np.cumsum(numbers, out=running[1:])
-        return cls(np.array(ordered, dtype="datetime64[D]"), running)
+    def of(cls, groups: pl.DataFrame) -> TableStates:
+        """Build from columns day, known (microseconds, or the least integer) and state."""
+        total = groups.group_by("day", "known").agg(pl.col("state").sum()).sort("day", "known")
+        known = total["known"].to_numpy().astype("datetime64[us]")  # the least integer is NaT
+        return cls(total["day"].to_numpy().astype("datetime64[D]"), known, total["state"].to_numpy())
 
-    def between(self, first: NDArray[np.datetime64] | None, last: NDArray[np.datetime64]) -> NDArray[np.uint64]:
-        """State over ``first..last`` for many ranges at once (from the beginning when ``first`` is None)."""
-        hi = self.running[np.searchsorted(self.days, last, side="right")]
-        if first is None:
-            return hi
-        return hi - self.running[np.searchsorted(self.days, first, side="left")]
+    def between(
+        self,
+        first: NDArray[np.datetime64] | None,
+        last: NDArray[np.datetime64],
+        known_by: NDArray[np.datetime64] | None = None,
+    ) -> NDArray[np.uint64]:
+        """State over ``first..last`` for many ranges at once.
+
+        Parameters
+        ----------
+        first, last : ndarray of datetime64[D], shape (m,)
+            Ascending. Without ``first`` from the beginning; of rows with versions then all that are known, whatever
+            their day.
+        known_by : ndarray of datetime64[us], shape (m,), optional
+            Ascending cut-offs; without them rows count whenever they became known.
+        """
+        m = len(last)
+        begin = np.searchsorted(last, self.days, side="left")
+        if known_by is not None:
+            dated = np.isnat(self.known)
+            heard = np.searchsorted(known_by, self.known, side="left")
+            begin = np.where(dated, begin, heard if first is None else np.maximum(begin, heard))
+        end = np.full(len(begin), m) if first is None else np.searchsorted(first, self.days, side="right")
+        counts = begin < end
+        steps = np.zeros(m + 1, dtype=np.uint64)
+        np.add.at(steps, begin[counts], self.states[counts])
+        np.subtract.at(steps, end[counts], self.states[counts])
+        running: NDArray[np.uint64] = np.cumsum(steps[:m], dtype=np.uint64)
+        return running
 
 
-def file_state(uri: str) -> int:
-    """64-bit state of one immutable file, from its name alone."""
-    return int.from_bytes(hashlib.blake2b(uri.rpartition("/")[2].encode(), digest_size=8).digest(), "little")
+def file_groups(files: Sequence[str], read: FilesRead) -> Iterator[pl.DataFrame]:
+    """Hash the rows of files and sum them by file, day and instant."""
+    for start in range(0, len(files), _FILES_AT_ONCE):
+        some = list(files[start : start + _FILES_AT_ONCE])
+        rows = read(some)
+        place = rows["file_index"].to_numpy()
+        rows = rows.drop_columns(["file_index"])
+        yield (
+            _dated(rows)
+            .with_columns(pl.Series("place", place.astype(np.int64)))
+            .group_by("place", "day", "known")
+            .agg(pl.col("state").sum())
+            .join(
+                pl.DataFrame({"file": [_name(f) for f in some]}).with_row_index("place").cast({"place": pl.Int64}),
+                "place",
+            )
+            .select(list(_SCHEMA))
+        )
+
+
+def row_groups(rows: pa.Table) -> pl.DataFrame:
+    """Sum row hashes by day and instant."""
+    return _dated(rows).group_by("day", "known").agg(pl.col("state").sum())
+
+
+def _dated(rows: pa.Table) -> pl.DataFrame:
+    n = rows.num_rows
+    known = rows["known_at"].cast(pa.int64()).to_numpy() if "known_at" in rows.column_names else np.full(n, _EVER)
+    days = rows["as_of_date"].cast(pa.int32()).to_numpy().astype("datetime64[D]")
+    return pl.DataFrame({"day": days, "known": known, "state": row_hashes(rows)}).cast({"day": pl.Date})
+
+
+def _name(uri: str) -> str:
+    return uri.rpartition("/")[2]
+
+
+class StateCache:
+    """Sums of files already read, in one small Parquet file a table.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where it is kept; nothing is kept without one.
+    table : str
+    """
+
+    def __init__(self, folder: Path | None, table: str) -> None:
+        self._path = folder / f"{table}.parquet" if folder is not None else None
+
+    def load(self) -> pl.DataFrame:
+        """Read what is held; nothing when there is none or it cannot be read."""
+        if self._path is not None and self._path.is_file():
+            try:
+                held = pl.read_parquet(self._path)
+            except (OSError, pl.exceptions.PolarsError):
+                return pl.DataFrame(schema=_SCHEMA)
+            if dict(held.schema) == _SCHEMA:
+                return held
+        return pl.DataFrame(schema=_SCHEMA)
+
+    def store(self, groups: pl.DataFrame) -> None:
+        """Replace what is held, in one step; a lake that cannot be written to goes without."""
+        if self._path is None:
+            return
+        temporary = self._path.with_name(f"{self._path.stem}.{os.getpid()}.tmp")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            groups.write_parquet(temporary, compression="lz4", statistics=False)
+            temporary.replace(self._path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+
+
+def states_of_files(
+    files: Sequence[str], current: Callable[[], Sequence[str]], cache: StateCache, read: FilesRead
+) -> TableStates:
+    """State of the rows in some files of a table.
+
+    Parameters
+    ----------
+    files : sequence of str
+        URIs whose rows count.
+    current : callable
+        URIs of all files of the table now: what the cache goes on holding.
+    cache : StateCache
+    read : callable
+    """
+    held = cache.load()
+    known = set(held["file"].unique().to_list())
+    missing = [f for f in files if _name(f) not in known]
+    if missing:
+        held = pl.concat([held, *file_groups(missing, read)])
+        alive = pl.DataFrame({"file": [_name(f) for f in current()]}, schema={"file": pl.String})
+        cache.store(held.join(alive, on="file", how="semi"))
+    asked = pl.DataFrame({"file": [_name(f) for f in files]}, schema={"file": pl.String})
+    return TableStates.of(held.join(asked, on="file", how="semi"))

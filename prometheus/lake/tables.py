@@ -10,9 +10,9 @@ from urllib.parse import urlparse
 
 import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from prometheus.errors import BadDataError, RequestError
+from prometheus.errors import BadDataError, RequestError, StorageError
 from prometheus.lake.contract import TableContract
 from prometheus.lake.contracts import contract
 
@@ -50,13 +50,14 @@ class Location:
 
 
 class TableHandles:
-    """Shared, refreshed handles for reading; fresh ones for writing."""
+    """Shared, refreshed handles for reading; one a thread for writing."""
 
     def __init__(self, location: Location, storage_options: dict[str, str] | None = None) -> None:
         self.location = location
         self.storage_options = storage_options
         self._handles: dict[str, DeltaTable] = {}
         self._lock = threading.RLock()
+        self._own = threading.local()
 
     def exists(self, name: str) -> bool:
         """Whether the table has ever been written."""
@@ -77,8 +78,44 @@ class TableHandles:
         if version is not None:
             if not 0 <= version <= table.version():
                 raise RequestError(f"{name} has versions 0 to {table.version()}, not {version}")
-            table.load_as_version(version)
+            try:
+                table.load_as_version(version)
+            except DeltaError:
+                raise RequestError(
+                    f"the log of {name} no longer tells of version {version}; what `prometheus lake vacuum --dry-run` "
+                    "lists as restorable can be read"
+                ) from None
         return table
+
+    def for_writing(self, declared: TableContract) -> DeltaTable:
+        """Return this thread's own handle at the current version, the table made when it is not there.
+
+        A handle that writes must not be read through by others meanwhile; replaying the log for a new one at each
+        commit of a long run would cost more than the commit.
+        """
+        self._require_root()
+        own: dict[str, DeltaTable] = self._own.__dict__.setdefault("handles", {})
+        handle = own.get(declared.name)
+        if handle is None:
+            with self._lock:  # two threads that made it side by side would count as a conflict
+                handle = own[declared.name] = self.open(declared.name) or self.create(declared)
+        else:
+            handle.update_incremental()
+        return handle
+
+    def _require_root(self) -> None:
+        """Refuse to write into a lake whose folder was taken away: making it anew would leave a lake without its past.
+
+        Raises
+        ------
+        StorageError
+        """
+        folder = self.location.path
+        if folder is not None and not folder.is_dir():
+            raise StorageError(
+                f"the lake's folder {folder} is not there any more: it was moved or removed while this ran, and "
+                "nothing more was written; bring it back and run this again"
+            )
 
     def files(self, name: str, predicate: str | None = None, version: int | None = None) -> list[str]:
         """URIs of the files that may hold matching rows, at the current or a given version."""
@@ -133,6 +170,20 @@ def read_delta_folder(path: Path) -> pa.Table:
     """
     try:
         return DeltaTable(str(path)).to_pyarrow_table()
+    except TableNotFoundError:
+        raise BadDataError(f"{path.name} is no Delta table (it has no _delta_log)") from None
+
+
+def delta_folder_columns(path: Path) -> list[str]:
+    """Names of the columns of a user's own Delta table.
+
+    Raises
+    ------
+    BadDataError
+        When the folder holds none.
+    """
+    try:
+        return [field.name for field in DeltaTable(str(path)).schema().fields]
     except TableNotFoundError:
         raise BadDataError(f"{path.name} is no Delta table (it has no _delta_log)") from None
 

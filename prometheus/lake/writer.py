@@ -135,7 +135,7 @@ def upsert(
                 ),
             )
         except CommitFailedError:
-            time.sleep(random.uniform(0.0, 0.05 * 2 ** min(attempt, 6)))
+            _wait(attempt)
             continue
         return Commit(declared.name, handle.version(), rows.num_rows, changed=True, digest=digest)
     raise CommitConflictError(
@@ -145,16 +145,44 @@ def upsert(
 
 
 def append(
-    handle: DeltaTable, rows: pa.Table, declared: TableContract, metadata: Mapping[str, str] | None = None
+    table: Callable[[], DeltaTable],
+    rows: pa.Table,
+    declared: TableContract,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Append rows whose keys cannot be in the table already (books keyed by run)."""
-    write_deltalake(
-        handle,
-        rows,
-        mode="append",
-        writer_properties=_writer_properties(declared),
-        commit_properties=CommitProperties(custom_metadata=dict(metadata or {})),
+    """Append rows whose keys cannot be in the table already (books keyed by run).
+
+    Parameters
+    ----------
+    table : callable
+        Opens a fresh handle; called again after a conflict (two runs that make the table at the same moment).
+
+    Raises
+    ------
+    CommitConflictError
+        When other runs kept getting in between; nothing is written.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            write_deltalake(
+                table(),
+                rows,
+                mode="append",
+                writer_properties=_writer_properties(declared),
+                commit_properties=CommitProperties(custom_metadata=dict(metadata or {})),
+            )
+        except CommitFailedError:
+            _wait(attempt)
+            continue
+        return
+    raise CommitConflictError(
+        f"{declared.name}: other runs got in between {_ATTEMPTS} times in a row; nothing was written: let them end "
+        "and run this again"
     )
+
+
+def _wait(attempt: int) -> None:
+    time.sleep(random.uniform(0.0, 0.05 * 2 ** min(attempt, 6)))
 
 
 def partition_predicate(rows: pa.Table, declared: TableContract, replacing: Sequence[Replacing]) -> str:

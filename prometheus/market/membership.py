@@ -151,6 +151,66 @@ def membership_as_known(
     return Membership(tuple(names), markets, sectors, market, sector), updates
 
 
+def listed_as_known(
+    versions: pa.Table, market_id: str, names: Sequence[str], sessions: Sessions, cutoffs: Instants
+) -> NDArray[np.bool_]:
+    """Which decisions know each instrument as one of a market.
+
+    An instrument counts from the version that first lists it there, whatever the span of the listing, to the version
+    that takes its last listing back. Where the listings known name several markets, it is of the one whose listing
+    began last by then (of the first to begin, when none has), so that no two markets have it at once.
+
+    Parameters
+    ----------
+    versions : pyarrow.Table
+        Every version of the rows of ``instruments``, those of other markets included.
+    market_id : str
+    names : sequence of str
+        Ascending.
+    sessions : Sessions
+    cutoffs : ndarray of datetime64[us], shape (n_sessions,)
+        Cut-off of each session.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_sessions, n_names)
+        Known at the cut-off of each session.
+    """
+    import polars as pl
+
+    from prometheus.clock.sessions import knowledge_index
+
+    rows = pl.DataFrame(
+        pl.from_arrow(versions.select(["instrument_id", "valid_from", "market_id", "known_at", "withdrawn"]))
+    ).filter(pl.col("instrument_id").is_in(list(names)))
+    instants = rows["known_at"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+    rows = rows.with_columns(pl.Series("at", knowledge_index(instants, cutoffs)))
+    elsewhere = pl.col("withdrawn") | (pl.col("market_id") != market_id)
+    summed = rows.group_by("instrument_id").agg(pl.col("at").min(), elsewhere.any().alias("elsewhere"))
+    since = np.full(len(names), len(sessions), dtype=np.int64)
+    stayed = summed.filter(~pl.col("elsewhere"))
+    since[np.searchsorted(names, stayed["instrument_id"].to_list())] = stayed["at"].to_numpy()
+    listed: NDArray[np.bool_] = np.arange(len(sessions))[:, None] >= since
+    # Nearly every name has only ever been of one market: the walk through versions is for the others.
+    walked = rows.join(summed.filter("elsewhere"), on="instrument_id", how="semi").sort("known_at", maintain_order=True)
+    for (name,), mine in walked.group_by("instrument_id", maintain_order=True):
+        known = list(mine.select("at", "valid_from", "market_id", "withdrawn").iter_rows())
+        begins = np.searchsorted(sessions.dates, mine["valid_from"].to_numpy().astype("datetime64[D]"))
+        changes = sorted({int(k) for k in (*mine["at"], *begins) if k < len(sessions)})
+        column = listed[:, int(np.searchsorted(names, str(name)))]
+        for k, until in zip(changes, [*changes[1:], len(sessions)], strict=True):
+            latest = {valid_from: (market, gone) for at, valid_from, market, gone in known if at <= k}
+            column[k:until] = _market_of(latest, sessions.dates[k].item()) == market_id
+    return listed
+
+
+def _market_of(listings: dict[dt.date, tuple[str, bool]], day: dt.date) -> str | None:
+    """Market of the listing that began last by a day; of the first to begin, when none has; None without any."""
+    held = {valid_from: market for valid_from, (market, withdrawn) in listings.items() if not withdrawn}
+    begun = [valid_from for valid_from in held if valid_from <= day]
+    return held[max(begun) if begun else min(held)] if held else None
+
+
 def _listings(
     table: pa.Table, names: Sequence[str], sessions: Sessions, cutoffs: Instants | None
 ) -> tuple[tuple[str, ...], tuple[str, ...], dict[int, list[_Listing]]]:

@@ -5,11 +5,12 @@ from prometheus.runtime.plan import Plan, make_plan
 from prometheus.runtime.progress import Progress, progress_for
 from prometheus.runtime.reader import StageReader
 from prometheus.runtime.run import run_stage
-from prometheus.runtime.stage import Chunk, Input, Output, Stage
+from prometheus.runtime.stage import Chunk, Holding, Input, Output, Stage, market_in_scope, market_of_region_in_scope
 from prometheus.runtime.summary import RunOptions, RunSummary
 
 __all__ = [
     "Chunk",
+    "Holding",
     "Input",
     "Output",
     "Plan",
@@ -21,6 +22,8 @@ __all__ = [
     "StageReader",
     "execution",
     "make_plan",
+    "market_in_scope",
+    "market_of_region_in_scope",
     "progress_for",
     "run_stage",
     "selection",

@@ -28,9 +28,20 @@ def _param(role: Role, default: Any, help: str, **extra: Any) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def setting(default: Any, help: str, *, flag: str | None = None, choices: Sequence[str] | None = None) -> Any:
-    """Declare a parameter that changes values."""
-    return _param("setting", default, help, flag=flag, choices=choices)
+def setting(
+    default: Any,
+    help: str,
+    *,
+    flag: str | None = None,
+    choices: Sequence[str] | None = None,
+    variant_of: str | None = None,
+) -> Any:
+    """Declare a parameter that changes values.
+
+    ``variant_of`` marks one that names the variant under which an input table is read; left empty, the stage does
+    without that input.
+    """
+    return _param("setting", default, help, flag=flag, choices=choices, variant_of=variant_of)
 
 
 def selection(

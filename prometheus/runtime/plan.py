@@ -107,7 +107,7 @@ def make_plan(
     fingerprint = digest_of(settings, stage.revision, stage.fingerprint(params) if stage.fingerprint else None)
     reader.span(first, last)
     asked = {scope: tuple(days) for scope, days in stage.days(params, reader, first, last).items()}
-    inputs = input_digests(lake, stage, params, asked)
+    inputs = input_digests(lake, stage, params, asked, reader)
     done = _done(lake, stage.name, params.variant, settings_digest, asked, fingerprint, inputs)
     partial = narrows(params)
     reasons: Counter[str] = Counter()
@@ -161,9 +161,9 @@ def _refuse_other(wanted: Mapping[str, Any], now: Mapping[str, Any], whose: str,
 
 
 def input_digests(
-    lake: Lake, stage: Stage[Any], params: StageParams, asked: Mapping[str, tuple[dt.date, ...]]
+    lake: Lake, stage: Stage[Any], params: StageParams, asked: Mapping[str, tuple[dt.date, ...]], reader: StageReader
 ) -> dict[tuple[str, dt.date], str]:
-    """One digest per output day over its inputs' days inside the declared history."""
+    """One digest per output day over its inputs' days inside the declared history, as known at the day's cut-off."""
     states = [
         (declared, lake.states(declared.table, declared.where(params) if declared.where else None))
         for declared in stage.inputs
@@ -173,7 +173,11 @@ def input_digests(
         if not days:
             continue
         last = np.array(days, dtype="datetime64[D]")
-        columns = [table.between(_reach_back(last, declared.history), last) for declared, table in states]
+        known_by = None
+        if stage.market is not None:
+            market_id = stage.market(scope, reader.markets)
+            known_by = reader.cutoffs(market_id, params.cutoff)[reader.sessions(market_id).positions(last)]
+        columns = [table.between(_reach_back(last, declared.history), last, known_by) for declared, table in states]
         joined = (
             ["-".join(f"{int(v):016x}" for v in row) for row in zip(*columns, strict=True)]
             if columns

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import pyarrow as pa
 
+from prometheus.clock import Markets
 from prometheus.lake import Replacing
 from prometheus.lake.predicates import Scalar
 from prometheus.runtime.params import StageParams
@@ -125,6 +126,39 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Holding:
+    """Rows of one output table that a scope's lineage counts.
+
+    Attributes
+    ----------
+    where : mapping of str to scalar
+        Column to value.
+    surely : str
+        Further SQL condition on the row; it may ask raw tables that keep versions, by the name ``<table>__versions``.
+    perhaps : str
+        SQL condition of rows that may or may not be the scope's; which, the lake alone cannot say.
+    """
+
+    where: Mapping[str, Scalar]
+    surely: str = "true"
+    perhaps: str = "false"
+
+
+Holds = Callable[[Any, str, Markets], Mapping[str, Holding]]
+"""``holds(params, scope, markets)``: by output table, the rows that ``num_keys`` of the scope's lineage counts."""
+
+
+def market_in_scope(scope: str, markets: Markets) -> str:
+    """Market of a scope that begins with its id, ``US_EQ/...``."""
+    return markets.market(scope.partition("/")[0]).market_id
+
+
+def market_of_region_in_scope(scope: str, markets: Markets) -> str:
+    """Market of a scope that begins with a region, ``US`` or ``US/...``."""
+    return markets.of_region(scope.partition("/")[0]).market_id
+
+
+@dataclass(frozen=True)
 class Stage(Generic[P]):
     """One step of the chain.
 
@@ -147,6 +181,10 @@ class Stage(Generic[P]):
         :class:`~prometheus.errors.MissingInputError` when a required input is absent for the whole request.
     compute : callable
         ``compute(params, reader, chunk)`` gives the rows. Pure between its reads and its return.
+    market : callable, optional
+        ``market(scope, markets)`` gives the id of the market whose cut-offs say what an output day of the scope knows:
+        input rows known later leave the day as it is. Without it output does not depend on a cut-off, as in tables of
+        events.
     fingerprint : callable, optional
         What besides settings and revision decides values, for example an encoder's weights.
     chunk_by : {'day', 'year'}
@@ -157,6 +195,8 @@ class Stage(Generic[P]):
         Whether chunks may run side by side.
     command : str
         The command that runs this step, named in refusals of later steps.
+    holds : callable, optional
+        Which rows a scope's lineage counts, so that ``prometheus lake doctor`` can compare the two.
     """
 
     name: str
@@ -168,8 +208,10 @@ class Stage(Generic[P]):
     surface: Callable[[P], str]
     days: Callable[[P, StageReader, dt.date, dt.date], Mapping[str, Days]]
     compute: Callable[[P, StageReader, Chunk], Output]
+    market: Callable[[str, Markets], str] | None = None
     fingerprint: Callable[[P], Any] | None = None
     chunk_by: Literal["day", "year"] = "day"
     chunk_days: int = 126
     order: Literal["independent", "sequential"] = "independent"
     command: str = ""
+    holds: Holds | None = None

@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from prometheus.clock import Markets
 from prometheus.encoders.joint import BranchStatistics
 from prometheus.lake import contract
-from prometheus.runtime import Chunk, Input, Output, Stage, StageReader
+from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_of_region_in_scope
 from prometheus.spaces.joint import REGIME_CONTEXT
 from prometheus.stages.cuts import cut_days, first_day
 from prometheus.stages.joint_regime_context import BRANCHES, JointRegimeContextParams, news_means, regime_rows
@@ -82,6 +83,11 @@ def _compute(params: BranchStatisticsParams, reader: StageReader, chunk: Chunk) 
     return out
 
 
+def _holds(params: BranchStatisticsParams, scope: str, markets: Markets) -> dict[str, Holding]:
+    where = {"joint_type": REGIME_CONTEXT.joint_type, "variant": params.variant, "region": scope}
+    return {"branch_statistics": Holding(where)}
+
+
 BRANCH_STATISTICS = Stage(
     name="branch_statistics",
     revision=1,
@@ -100,6 +106,8 @@ BRANCH_STATISTICS = Stage(
     surface=lambda p: f"{REGIME_CONTEXT.joint_type}/{p.joint_model_id}",
     days=_days,
     compute=_compute,
+    market=market_of_region_in_scope,
     chunk_days=10_000,
     command="backfill_joint_regime_context",
+    holds=_holds,
 )

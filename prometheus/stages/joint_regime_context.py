@@ -17,12 +17,23 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from prometheus.clock import cutoffs, positions_in
+from prometheus.clock import Markets, cutoffs, positions_in
 from prometheus.encoders.joint import calibrate as calibrated
 from prometheus.encoders.models_joint_simple import SimpleAverageJointModel
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import contract
-from prometheus.runtime import Chunk, Input, Output, Stage, StageParams, StageReader, selection, setting
+from prometheus.runtime import (
+    Chunk,
+    Holding,
+    Input,
+    Output,
+    Stage,
+    StageParams,
+    StageReader,
+    market_of_region_in_scope,
+    selection,
+    setting,
+)
 from prometheus.runtime.params import canonical_json
 from prometheus.spaces.joint import REGIME_CONTEXT, DailyMeans
 from prometheus.stages.news import NewsSelection, articles_by_day, daily_news_means
@@ -40,12 +51,16 @@ class JointRegimeContextParams(StageParams):
     text_model_id: str = setting("text-fin-general-v1", "model id of the NEWS vectors")
     joint_model_id: str = setting(REGIME_CONTEXT.model_id, "model id the rows are stored under")
     numeric_model_id: str = setting("num-regime-core-v1", "model id of the regime embeddings")
-    regime_variant: str = setting("v0", "variant of the regime embeddings")
-    text_variant: str = setting("v0", "variant of the NEWS vectors")
+    regime_variant: str = setting("v0", "variant of the regime embeddings", variant_of="regimes")
+    text_variant: str = setting("v0", "variant of the NEWS vectors", variant_of="text_embeddings")
     language: str = setting("", "average only articles of this language (any case); all when empty")
     proxy: str = setting(MARKET_PROXY, "whose regime stands for the region: MARKET or an instrument")
     weights: Mapping[str, float] = setting(REGIME_CONTEXT.weights, "weight of each branch")
-    calibrate: str = setting("", "variant of branch_statistics to centre and scale branches by; off when empty")
+    calibrate: str = setting(
+        "",
+        "variant of branch_statistics to centre and scale branches by; off when empty",
+        variant_of="branch_statistics",
+    )
 
 
 def joint_model(params: JointRegimeContextParams) -> SimpleAverageJointModel:
@@ -299,6 +314,16 @@ def _rows(
     )
 
 
+def _holds(params: JointRegimeContextParams, scope: str, markets: Markets) -> dict[str, Holding]:
+    where = {
+        "joint_type": REGIME_CONTEXT.joint_type,
+        "model_id": params.joint_model_id,
+        "variant": params.variant,
+        "entity_key": scope,
+    }
+    return {"joint_embeddings": Holding(where)}
+
+
 JOINT_REGIME_CONTEXT = Stage(
     name="joint_regime_context",
     revision=1,
@@ -318,5 +343,7 @@ JOINT_REGIME_CONTEXT = Stage(
     surface=lambda p: f"{REGIME_CONTEXT.joint_type}/{p.joint_model_id}",
     days=_days,
     compute=_compute,
+    market=market_of_region_in_scope,
     command="backfill_joint_regime_context",
+    holds=_holds,
 )

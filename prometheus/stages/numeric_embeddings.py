@@ -10,12 +10,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from prometheus.clock import Markets
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import contract
-from prometheus.runtime import Chunk, Input, Output, Stage, StageReader, selection
+from prometheus.lake.predicates import literal
+from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope, selection
 from prometheus.runtime.params import canonical_json
 from prometheus.stages.windows import (
     ENTITY_TYPES,
+    INSTRUMENT,
+    MARKET,
     Segment,
     WindowParams,
     fingerprint,
@@ -35,7 +39,9 @@ class NumericEmbeddingsParams(WindowParams):
     """Parameters of the numeric windows."""
 
     market_id: tuple[str, ...] = selection((), "market; repeat for several; all in the lake when none")
-    entity_type: tuple[str, ...] = selection(("INSTRUMENT",), "INSTRUMENT, SECTOR or MARKET; repeat for several")
+    entity_type: tuple[str, ...] = selection(
+        ("INSTRUMENT",), "INSTRUMENT, SECTOR or MARKET; repeat for several", choices=ENTITY_TYPES
+    )
     instrument_id: tuple[str, ...] = selection((), "only these instruments; repeat for several", narrows=True)
     limit: int | None = selection(None, "only the first N instruments by id", narrows=True)
 
@@ -176,6 +182,21 @@ def _first_sessions(segment: Segment, window: int) -> NDArray[np.datetime64]:
     return first
 
 
+def _holds(params: NumericEmbeddingsParams, scope: str, markets: Markets) -> dict[str, Holding]:
+    market_id, entity_type = scope.split("/")
+    where = {"model_id": params.model_id, "variant": params.variant, "entity_type": entity_type}
+    if entity_type == MARKET:
+        held = Holding({**where, "entity_id": market_id})
+    elif entity_type == INSTRUMENT:
+        names = "entity_id IN (SELECT instrument_id FROM instruments__versions GROUP BY 1 HAVING {})"
+        always, ever = (f"{f}(market_id = {literal(market_id)})" for f in ("bool_and", "bool_or"))
+        # Whose a name's row is that changed market depends on what was known when.
+        held = Holding(where, names.format(always), names.format(f"{ever} AND NOT {always}"))
+    else:
+        held = Holding(where, f"starts_with(entity_id, {literal(market_id + '/')})")
+    return {"numeric_window_embeddings": held}
+
+
 NUMERIC_EMBEDDINGS = Stage(
     name="numeric_embeddings",
     revision=1,
@@ -190,7 +211,9 @@ NUMERIC_EMBEDDINGS = Stage(
     surface=lambda p: p.model_id,
     days=_days,
     compute=_compute,
+    market=market_in_scope,
     fingerprint=fingerprint,
     chunk_days=126,
     command="backfill_numeric_embeddings",
+    holds=_holds,
 )

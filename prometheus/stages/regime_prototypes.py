@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from prometheus.clock import Markets
 from prometheus.engines.regime import MIN_WINDOWS, PrototypeHead, fit_prototypes
 from prometheus.lake import contract
-from prometheus.runtime import Chunk, Input, Output, Stage, StageReader
+from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_of_region_in_scope
 from prometheus.stages.cuts import cut_days, first_day
 from prometheus.stages.regime_windows import RegimeParams, check_prices, check_proxy, past_windows, scope_of
 from prometheus.stages.windows import fingerprint
@@ -79,6 +80,12 @@ def _rows(params: RegimeParams, region: str, cut: dt.date, head: PrototypeHead) 
     ]
 
 
+def _holds(params: RegimeParams, scope: str, markets: Markets) -> dict[str, Holding]:
+    region, proxy = scope.split("/")
+    where = {"region": region, "proxy": proxy, "model_id": params.model_id, "variant": params.variant}
+    return {"regime_prototypes": Holding(where)}
+
+
 REGIME_PROTOTYPES = Stage(
     name="regime_prototypes",
     revision=1,
@@ -93,7 +100,9 @@ REGIME_PROTOTYPES = Stage(
     surface=lambda p: f"{p.model_id}/{p.backend}",
     days=_days,
     compute=_compute,
+    market=market_of_region_in_scope,
     fingerprint=fingerprint,
     chunk_days=10_000,
     command="run_numeric_regime",
+    holds=_holds,
 )

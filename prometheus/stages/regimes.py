@@ -5,19 +5,21 @@ The window also goes to ``numeric_window_embeddings``, where searches and other 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from prometheus.clock import Markets
 from prometheus.engines.regime import PrototypeHead
 from prometheus.lake import contract
-from prometheus.runtime import Chunk, Input, Output, Stage, StageReader
+from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_of_region_in_scope
 from prometheus.stages.numeric_embeddings import HISTORY_DAYS, window_rows
 from prometheus.stages.regime_prototypes import TOO_FEW
 from prometheus.stages.regime_windows import RegimeParams, check_prices, check_proxy, proxy_segments, scope_of
-from prometheus.stages.windows import Segment, fingerprint
+from prometheus.stages.windows import MARKET, Segment, fingerprint
 from prometheus.vectors import from_list_array, to_list_array
 
 
@@ -169,6 +171,17 @@ def _probabilities(head: PrototypeHead, shares: NDArray[np.float64], kind: pa.Li
     return pa.ListArray.from_arrays(pa.array(np.arange(n + 1, dtype=np.int32) * k), element, type=kind)
 
 
+def _holds(params: RegimeParams, scope: str, markets: Markets) -> dict[str, Holding]:
+    region, proxy = scope.split("/")
+    surface = {"model_id": params.model_id, "variant": params.variant}
+    whose = dataclasses.replace(params, instrument_id="" if proxy == MARKET else proxy)
+    entity = whose.instrument_id or markets.of_region(region).market_id
+    return {
+        "numeric_window_embeddings": Holding({**surface, "entity_type": whose.entity_type, "entity_id": entity}),
+        "regimes": Holding({"region": region, "proxy": proxy, **surface}),
+    }
+
+
 REGIMES = Stage(
     name="regimes",
     revision=1,
@@ -184,7 +197,9 @@ REGIMES = Stage(
     surface=lambda p: f"{p.model_id}/{p.backend}",
     days=_days,
     compute=_compute,
+    market=market_of_region_in_scope,
     fingerprint=fingerprint,
     chunk_by="year",
     command="run_numeric_regime",
+    holds=_holds,
 )

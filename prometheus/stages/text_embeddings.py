@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from prometheus.clock import Markets
 from prometheus.encoders.text import (
     FileTextCache,
     TextEncoder,
@@ -24,7 +25,19 @@ from prometheus.encoders.text import (
 )
 from prometheus.errors import MissingInputError
 from prometheus.lake import contract
-from prometheus.runtime import Chunk, Input, Output, Stage, StageParams, StageReader, execution, selection, setting
+from prometheus.lake.predicates import literal
+from prometheus.runtime import (
+    Chunk,
+    Holding,
+    Input,
+    Output,
+    Stage,
+    StageParams,
+    StageReader,
+    execution,
+    selection,
+    setting,
+)
 from prometheus.stages.news import article_text, articles_by_day
 from prometheus.vectors import to_list_array
 
@@ -173,6 +186,21 @@ def _texts(params: TextEmbeddingsParams, reader: StageReader, chunk: Chunk) -> p
     return frame.with_columns(article_text())
 
 
+def _holds(params: TextEmbeddingsParams, scope: str, markets: Markets) -> dict[str, Holding]:
+    where = {"source_type": "NEWS", "model_id": params.model_id, "variant": params.variant}
+    language = scope.split("/")[1]
+    if language == "*":
+        return {"text_embeddings": Holding(where)}
+    spoken = f"coalesce(upper(language), '') = {literal(language)}"
+    articles = (
+        "(as_of_date, source_id) IN "
+        "(SELECT (as_of_date, article_id) FROM news_articles__versions GROUP BY as_of_date, article_id HAVING {})"
+    )
+    # A correction may have changed the language since the vectors were made.
+    always, ever = (f"{f}({spoken})" for f in ("bool_and", "bool_or"))
+    return {"text_embeddings": Holding(where, articles.format(always), articles.format(f"{ever} AND NOT {always}"))}
+
+
 TEXT_EMBEDDINGS = Stage(
     name="text_embeddings",
     revision=1,
@@ -186,4 +214,5 @@ TEXT_EMBEDDINGS = Stage(
     fingerprint=lambda p: describe(p).fingerprint,
     chunk_days=21,
     command="backfill_text_embeddings",
+    holds=_holds,
 )

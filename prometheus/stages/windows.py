@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from prometheus.clock import CutoffRule, Sessions, cutoffs, knowledge_index
+from prometheus.clock import CutoffRule, Sessions, cutoffs
 from prometheus.encoders.numeric import BlocksConfig, NumericEncoder, numeric_encoder
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.market.as_known import KnownPanel, panels_as_known
 from prometheus.market.baskets import build_baskets
+from prometheus.market.membership import listed_as_known
 from prometheus.market.panel import EntitySeries
 from prometheus.runtime import StageReader, setting
 from prometheus.runtime.params import StageParams
@@ -181,7 +181,11 @@ def segments(params: WindowParams, market: MarketPrices, entity_type: str) -> It
     """
     model, encoder = params.model, params.numeric_encoder
     alone = entity_type == INSTRUMENT
-    listed = _known_spans(market) if alone else None
+    listed = (
+        listed_as_known(market.instruments, market.market_id, market.names, market.sessions, market.session_cutoffs)
+        if alone
+        else None
+    )
     for known in panels_as_known(
         market.prices,
         market.actions,
@@ -197,8 +201,7 @@ def segments(params: WindowParams, market: MarketPrices, entity_type: str) -> It
         series = known.panel if alone else _baskets(known, entity_type)
         eligible = None
         if listed is not None:
-            since, until = np.array([listed[name] for name in series.names], dtype=np.int64).T
-            eligible = (known.targets[:, None] >= since) & (known.targets[:, None] < until)
+            eligible = listed[np.ix_(known.targets, np.searchsorted(market.names, series.names))]
         result = encode_windows(series, known.positions, model, encoder, eligible=eligible)
         yield Segment(series, known.positions, market.sessions.dates[known.targets], result)
 
@@ -215,34 +218,3 @@ def history_of(params: WindowParams, entity_type: str) -> int:
 def _baskets(known: KnownPanel, entity_type: str) -> EntitySeries:
     assert known.membership is not None
     return build_baskets(known.panel, known.membership, "MARKET" if entity_type == MARKET else "SECTOR")
-
-
-def _known_spans(market: MarketPrices) -> dict[str, tuple[int, int]]:
-    """Decisions that know each instrument as one of the market: the first, and the one after the last.
-
-    An instrument counts from the first version that puts it into the market to the version that withdraws its last
-    row there or moves it to another market.
-    """
-    rows = pl.DataFrame(
-        pl.from_arrow(market.instruments.select(["instrument_id", "valid_from", "market_id", "known_at", "withdrawn"]))
-    )
-    instants = rows["known_at"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
-    never = len(market.session_cutoffs)
-    spans: dict[str, tuple[int, int]] = {}
-    rows = rows.with_columns(pl.Series("at", knowledge_index(instants, market.session_cutoffs))).sort("known_at")
-    for (name,), versions in rows.group_by("instrument_id", maintain_order=True):
-        here: set[dt.date] = set()
-        first, after = never, never
-        for valid_from, market_id, withdrawn, at in versions.select(
-            "valid_from", "market_id", "withdrawn", "at"
-        ).iter_rows():
-            belonged = bool(here)
-            here.discard(valid_from)
-            if market_id == market.market_id and not withdrawn:
-                here.add(valid_from)
-            if here and not belonged:
-                first, after = min(first, at), never
-            elif belonged and not here:
-                after = at
-        spans[str(name)] = (first, after)
-    return spans

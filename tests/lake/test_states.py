@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
+from pathlib import Path
 
 import numpy as np
 
@@ -56,9 +58,53 @@ def test_small_tables_answer_by_content_and_knowledge_day(lake: Lake) -> None:
         return pa.Table.from_pylist([row], schema=contract("instruments").schema)
 
     lake.deliver("instruments", listing("A", dt.datetime(2020, 1, 2, tzinfo=dt.UTC)))
-    early = np.array([dt.date(2020, 3, 1)], dtype="datetime64[D]")
-    before = lake.states("instruments").between(None, early)
+    early, late = (np.array([np.datetime64(d, "us")]) for d in ("2020-03-01", "2021-01-01"))
+    before = lake.states("instruments").between(None, WHOLE, early)
     lake.deliver("instruments", listing("B", dt.datetime(2020, 6, 1, tzinfo=dt.UTC)))
     states = lake.states("instruments")
-    assert states.between(None, early) == before  # known later: nothing stamped before is stale
-    assert states.between(None, WHOLE) != before
+    assert states.between(None, WHOLE, early) == before  # known later: nothing stamped before is stale
+    assert states.between(None, WHOLE, late) != before
+
+
+def test_a_correction_counts_from_when_it_is_known(lake: Lake) -> None:
+    """Of each output day: the rows inside its history, known by its cut-off, and no others."""
+    days = days_from(DAY, 10)
+    lake.deliver("prices_daily", price_rows(days, ["A", "B"]))
+    at = np.array(days, dtype="datetime64[D]")
+    cutoffs = (at + 1).astype("datetime64[us]")
+    first = (at - np.timedelta64(3, "D")).astype("datetime64[D]")
+
+    def now() -> list[int]:
+        found: list[int] = lake.states("prices_daily").between(first, at, cutoffs).tolist()
+        return found
+
+    before = now()
+    corrected = price_rows([days[2]], ["A"], close=123.0)
+    known = dt.datetime.combine(days[4], dt.time(12), dt.UTC)
+    lake.deliver("prices_daily", corrected, now=known)
+    changed = [day for day, b, a in zip(days, before, now(), strict=True) if a != b]
+    assert changed == [d for d in days if days[4] <= d <= days[2] + dt.timedelta(days=3)]
+
+
+def test_states_follow_content_not_files(lake: Lake, tmp_path: Path) -> None:
+    """Two lakes with equal rows in other files, and one lake without its cache, have equal states."""
+    days = days_from(DAY, 4)
+    rows = price_rows(days, ["A", "B", "C"])
+    lake.deliver("prices_daily", rows)
+    other = Lake.open(tmp_path / "other", create=True)
+    for name in ("C", "A", "B"):
+        other.deliver("prices_daily", price_rows(days, [name]))
+    at = np.array(days, dtype="datetime64[D]")
+    states = [one.states("prices_daily").between(None, at).tolist() for one in (lake, other, other)]
+    assert states[0] == states[1] == states[2]
+    assert len(set(states[0])) == len(days)
+    shutil.rmtree(Path(other.location.root) / "cache")
+    assert other.states("prices_daily").between(None, at).tolist() == states[0]
+
+
+def test_a_spoilt_cache_is_thrown_away(lake: Lake) -> None:
+    lake.deliver("prices_daily", price_rows(days_from(DAY, 4), ["A"]))
+    before = lake.states("prices_daily").between(None, WHOLE)
+    kept = Path(lake.location.root) / "cache" / "states" / "prices_daily.parquet"
+    kept.write_bytes(b"PAR1 and then nothing")
+    assert lake.states("prices_daily").between(None, WHOLE) == before

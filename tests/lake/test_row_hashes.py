@@ -1,0 +1,67 @@
+"""Row hashes: equal rows agree, any change shows, and sums of them are not fooled by rows that trade values."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from prometheus.lake.row_hashes import row_hashes
+from prometheus.vectors import to_list_array
+
+VECTORS = np.random.default_rng(0).standard_normal((3, 384)).astype(np.float32)
+
+
+def table(**other: object) -> pa.Table:
+    pairs = pa.list_(pa.struct([pa.field("label", pa.string()), pa.field("share", pa.float64())]))
+    columns = {
+        "name": pa.array(["a", "b", "c"]),
+        "day": pa.array([dt.date(2020, 1, d) for d in (1, 2, 3)]),
+        "at": pa.array([dt.datetime(2020, 1, d, tzinfo=dt.UTC) for d in (1, 2, 3)], pa.timestamp("us", tz="UTC")),
+        "value": pa.array([1.5, None, -0.25]),
+        "count": pa.array([1, 2, 3], pa.int64()),
+        "kept": pa.array([True, False, None]),
+        "shares": pa.array([[{"label": "x", "share": 0.5}], [], None], pairs),
+        "vector": to_list_array(VECTORS),
+    }
+    return pa.table({**columns, **other})
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("name", pa.array(["a", "b", None])),
+        ("name", pa.array(["a", "b", ""])),
+        ("value", pa.array([1.5, 0.0, -0.25])),
+        ("value", pa.array([1.5, None, 0.25])),
+        ("count", pa.array([1, 2, 4], pa.int64())),
+        ("kept", pa.array([True, False, False])),
+        ("vector", to_list_array(np.nextafter(VECTORS, np.float32(9)))),
+    ],
+)
+def test_a_changed_value_shows(column: str, values: pa.Array) -> None:
+    before, after = row_hashes(table()), row_hashes(table(**{column: values}))
+    changed = np.array([a != b for a, b in zip(table()[column].to_pylist(), values.to_pylist(), strict=True)])
+    assert changed.any()
+    np.testing.assert_array_equal(before != after, changed)
+
+
+def test_a_changed_struct_in_a_list_shows() -> None:
+    kind = table().schema.field("shares").type
+    other = pa.array([[{"label": "x", "share": 0.25}], [], None], kind)
+    assert (row_hashes(table()) != row_hashes(table(shares=other))).tolist() == [True, False, False]
+
+
+def test_layout_does_not_matter() -> None:
+    rows = table()
+    parts = pa.concat_tables([rows.slice(2, 1), rows.slice(0, 2)])
+    assert parts["name"].num_chunks == 2
+    np.testing.assert_array_equal(np.sort(row_hashes(rows)), np.sort(row_hashes(parts)))
+
+
+def test_two_rows_that_trade_values_change_the_sum() -> None:
+    for column in ("value", "count", "vector"):
+        swapped = table()[column].combine_chunks().take(pa.array([1, 0, 2]))
+        assert row_hashes(table()).sum() != row_hashes(table(**{column: swapped})).sum()
