@@ -118,7 +118,8 @@ def range_of(args: argparse.Namespace) -> tuple[dt.date, dt.date]:
 def guarded(run: Callable[[], int]) -> int:
     """Run a command's body and turn what happens into an exit code.
 
-    Refusals are printed as the sentence they are; anything else is a bug and is logged with its traceback.
+    Refusals are printed as the sentence they are, and so is what the store would not do (a full disk, a lake that may
+    not be written); anything else is a bug and is logged with its traceback.
     """
     try:
         return run()
@@ -131,7 +132,13 @@ def guarded(run: Callable[[], int]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except Exception:
+    except Exception as error:
+        from prometheus.lake.storage_errors import storage_refusal
+
+        refused = storage_refusal(error)
+        if refused is not None:
+            print(f"error: {refused}", file=sys.stderr)
+            return refused.exit_code
         logging.basicConfig(stream=sys.stderr)
         _LOG.exception("unexpected error: this is a bug in prometheus, please report it with the lines below")
         return 1

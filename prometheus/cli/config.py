@@ -148,11 +148,13 @@ def params_for(
 
 
 def _fit(name: str, value: Any, hint: Any, choices: Sequence[str] | None) -> Any:
-    if choices and value is not None and value not in choices:
-        raise RequestError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
     origin = typing.get_origin(hint)
+    several = tuple([value] if isinstance(value, str) else value) if origin is tuple else (value,)
+    unknown = [v for v in several if choices and v is not None and v not in choices]
+    if unknown:
+        raise RequestError(f"{name} must be one of {', '.join(choices or ())}; got {unknown[0]!r}")
     if origin is tuple:
-        return tuple([value] if isinstance(value, str) else value)
+        return several
     if origin in (types.UnionType, typing.Union):
         return value
     plain = {int: int, float: float, str: str, bool: bool}.get(hint)

@@ -18,7 +18,7 @@ from prometheus.lake import Lake
 from prometheus.market.calendars import ensure_sessions
 from prometheus.market.synthetic import SyntheticConfig, config_from_mapping, generate
 from prometheus.runtime import RunOptions, progress_for, run_stage
-from prometheus.runtime.ledger import record_ingest
+from prometheus.runtime.ledger import IngestBook
 from prometheus.runtime.progress import Progress
 from prometheus.stages import stage
 
@@ -69,6 +69,8 @@ def deliver_synthetic(lake: Lake, market: SyntheticConfig, progress: Progress) -
     """Deliver the raw tables of a synthetic market; returns the rows written."""
     began = time.monotonic()
     written = total = 0
+    book = IngestBook(lake, "synthetic", "")
+    book.event("started")
     for table, rows in generate(market).iter_tables():
         delivery = lake.deliver(table, rows)
         written += delivery.new + delivery.corrected
@@ -78,7 +80,7 @@ def deliver_synthetic(lake: Lake, market: SyntheticConfig, progress: Progress) -
     for name in {markets_from(config).of_region(m.region).calendar_id for m in market.markets}:
         ensure_sessions(lake, name, first, last)
     seconds = time.monotonic() - began
-    record_ingest(lake, "synthetic", "", written, {}, seconds)
+    book.event("finished", rows=written)
     progress.say(f"raw tables: {total:,} rows, {written:,} new, {seconds:.1f} s")
     return written
 

@@ -1,4 +1,4 @@
-"""The ``prometheus`` command: jobs, SQL, the lake's books, the picture of the chain."""
+"""The ``prometheus`` command: jobs, SQL, the lake's books, the picture of the chain, proofs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from prometheus import __version__
+from prometheus.cli import audit
 from prometheus.cli.command import guarded
+from prometheus.cli.lake_care import add_actions
 
 JOBS = {
-    "ingest": "bring files into the raw tables (key=value arguments)",
+    "ingest": "bring files into the raw tables (key=value arguments), or look at one first (--inspect FILE)",
     "backfill": "build a surface and what is upstream of it over a range (key=value arguments)",
 }
 
@@ -41,17 +43,26 @@ def _job(name: str, overrides: list[str]) -> int:
 
 
 def _as_overrides(arguments: list[str]) -> list[str]:
-    """Take ``--lake ROOT`` as every other command does: ``lake=ROOT``."""
+    """Take ``--lake ROOT`` as every other command does, as ``lake=ROOT``, and ``--inspect FILE`` alike."""
     out: list[str] = []
     rest = iter(arguments)
     for argument in rest:
         if argument == "--lake":
             out.append(f"lake={next(rest, '')}")
+        elif argument == "--inspect":
+            out.append(f"inspect={_quoted(next(rest, ''))}")
         elif argument.startswith("--lake="):
             out.append(argument[2:])
+        elif argument.startswith("--inspect="):
+            out.append(f"inspect={_quoted(argument.partition('=')[2])}")
         else:
             out.append(argument)
     return out
+
+
+def _quoted(path: str) -> str:
+    """Put a path into the quotes of Hydra's grammar, in which blanks, commas and brackets mean something."""
+    return "'" + path.replace("'", "\\'") + "'"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sql(commands)
     _add_lake(commands)
     _add_stages(commands)
+    _add_audit(commands)
     for name, text in JOBS.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
@@ -108,7 +120,7 @@ def _add_sql(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _add_lake(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    lake = commands.add_parser("lake", help="what is in the lake")
+    lake = commands.add_parser("lake", help="what is in the lake, and keeping it healthy")
     actions = lake.add_subparsers(title="actions", required=True, metavar="ACTION")
     for name, text in (
         ("ls", "tables with rows, versions and dates"),
@@ -129,6 +141,7 @@ def _add_lake(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
             return int(getattr(lake_commands, name)(args))
 
         action.set_defaults(run=run)
+    add_actions(actions.add_parser, _lake_flag)
 
 
 def _add_stages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -141,6 +154,12 @@ def _add_stages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         return show_stages(graph=args.graph)
 
     stages.set_defaults(run=run)
+
+
+def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    proofs = commands.add_parser("audit", help="proofs on the lake's own data")
+    actions = proofs.add_subparsers(title="actions", required=True, metavar="ACTION")
+    audit.add_actions(actions.add_parser, _lake_flag)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from prometheus.stages import STAGES, all_stages, stage
 CONF = conf_dir()
 FILES = sorted(p.relative_to(CONF).as_posix() for p in CONF.rglob("*.yaml"))
 JOBS = sorted(p.stem for p in CONF.glob("*.yaml"))
-NOT_COMPOSED = ("ingest", "synthetic")
+NOT_COMPOSED = ("ingest", "retention", "synthetic")
 GROUPS = sorted({str(Path(f).parent) for f in FILES} - {".", *NOT_COMPOSED})
 RANGE = "range=[2025-01-02,2025-01-31]"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from prometheus.clock import cutoffs
-from prometheus.market.membership import NOBODY, build_membership, membership_as_known
+from prometheus.market.membership import NOBODY, build_membership, listed_as_known, membership_as_known
 from tests.market_rows import instrument_table, weekdays
 
 SESSIONS = weekdays(40)
@@ -90,3 +90,57 @@ def test_as_known_equals_the_slow_way_and_a_timely_delisting_is_no_update() -> N
             for update in updates.get(t, []):
                 market[update.name], sector[update.name] = update.market, update.sector
             assert labels(roll, market, sector, t) == naive(versions, t)
+
+
+def listed(rows: list[dict[str, object]], market_id: str = "US_EQ", names: tuple[str, ...] = ("A",)) -> np.ndarray:
+    return listed_as_known(instrument_table(rows), market_id, names, SESSIONS, CUTOFFS)
+
+
+def runs(column: np.ndarray) -> list[tuple[int, int]]:
+    """First and last session of each run of True."""
+    edges = np.flatnonzero(np.diff(np.r_[False, column, False]))
+    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def test_a_name_that_comes_back_was_gone_in_between() -> None:
+    rows: list[dict[str, object]] = [
+        {"instrument_id": "A", "known_at": at(5)},
+        {"instrument_id": "A", "withdrawn": True, "known_at": at(10)},
+        {"instrument_id": "A", "known_at": at(20)},
+        {"instrument_id": "B", "known_at": at(7)},
+    ]
+    both = listed(rows, names=("A", "B"))
+    assert [runs(column) for column in both.T] == [[(5, 9), (20, 39)], [(7, 39)]]
+    assert runs(listed(rows[:2])[:, 0]) == [(5, 9)]
+
+
+def test_a_name_is_of_the_market_whose_listing_began_last() -> None:
+    rows: list[dict[str, object]] = [
+        {"instrument_id": "A", "valid_from": day(2), "known_at": at(4)},
+        {"instrument_id": "A", "valid_from": day(15), "market_id": "EU_EQ", "known_at": at(10)},
+        {"instrument_id": "A", "valid_from": day(15), "market_id": "EU_EQ", "withdrawn": True, "known_at": at(30)},
+    ]
+    assert runs(listed(rows)[:, 0]) == [(4, 14), (30, 39)]
+    assert runs(listed(rows, "EU_EQ")[:, 0]) == [(15, 29)]
+
+
+def test_what_is_listed_on_a_day_follows_from_what_was_known_by_then() -> None:
+    rng = np.random.default_rng(2)
+    rows = [
+        {
+            "instrument_id": str(rng.choice(["A", "B", "C"])),
+            "valid_from": day(int(rng.choice([0, 8, 16, 35]))),
+            "market_id": str(rng.choice(["US_EQ", "EU_EQ"])),
+            "withdrawn": bool(rng.random() < 0.3),
+            "known_at": at(k),
+        }
+        for k in range(0, 40, 2)
+    ]
+    names = ("A", "B", "C")
+    whole = {m: listed(rows, m, names) for m in ("US_EQ", "EU_EQ")}
+    assert not (whole["US_EQ"] & whole["EU_EQ"]).any()
+    assert all(held.any() and not held.all() for held in whole.values())
+    for t in range(0, 40, 3):
+        known = [r for r in rows if r["known_at"] <= at(t)]
+        for market_id, held in whole.items():
+            assert np.array_equal(listed(known, market_id, names)[: t + 1], held[: t + 1])

@@ -1,0 +1,1 @@
+"""Proof and care: the look-ahead audit and the doctor."""

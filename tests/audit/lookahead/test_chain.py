@@ -1,0 +1,111 @@
+"""What an audit runs follows from the declarations."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from prometheus.audit.lookahead.chain import Step, hashed_texts, in_order, raw_tables, steps_of, with_upstream
+from prometheus.errors import RequestError
+from prometheus.runtime import Input, Stage, StageParams, settings_of
+from prometheus.stages import STAGES, all_stages, stage
+from tests.leaky_stages import HONEST, following
+
+
+def steps(*stages: Stage[Any], regions: tuple[str, ...] = ("US", "EU"), **given: Any) -> dict[str, Step]:
+    found = steps_of(
+        stages or all_stages(),
+        given.pop("params_of", hashed_texts),
+        regions=regions,
+        market_ids=("US_EQ", "EU_EQ"),
+        cutoff=given.pop("cutoff", "end_of_day"),
+    )
+    return {s.name: s for s in found}
+
+
+def test_every_declared_stage_is_run_makers_before_readers() -> None:
+    found = list(steps(*reversed(all_stages())).values())
+    assert {s.stage.name for s in found} == set(STAGES)
+    for i, step in enumerate(found):
+        # The stages' own tables apart: two write numeric windows, none of them reads them.
+        assert not any(step.reads_output_of(later) for later in found[i + 1 :]), step.name
+
+
+def test_texts_are_hashed_and_what_reads_them_follows() -> None:
+    found = steps()
+    assert list(found) == [
+        "numeric_embeddings [v0]",
+        "regime_prototypes [v0]",
+        "regimes [v0]",
+        "text_embeddings [hashing]",
+        "branch_statistics [hashing]",
+        "joint_regime_context [hashing]",
+        "joint_regime_context [hashing_calibrate]",
+    ]
+    joint, calibrated = list(found.values())[-2:]
+    assert (joint.params.text_variant, joint.params.regime_variant, joint.params.calibrate) == ("hashing", "v0", "")
+    assert settings_of(calibrated.params) == settings_of(joint.params) | {"calibrate": "hashing"}
+
+
+def test_with_a_model_of_its_own_everything_is_v0() -> None:
+    assert {s.params.variant for s in steps(params_of=lambda s: s.params()).values()} == {"v0", "calibrate"}
+
+
+def test_a_cutoff_rule_is_another_variant_of_everything() -> None:
+    found = steps(cutoff="next_open")
+    assert "regimes [next_open]" in found
+    joint = found["joint_regime_context [next_open_hashing_calibrate]"].params
+    assert (joint.regime_variant, joint.text_variant) == ("next_open", "next_open_hashing")
+    assert joint.calibrate == "next_open_hashing"
+    assert {s.params.cutoff for s in found.values()} == {"next_open"}
+
+
+def test_selections_are_wide_open() -> None:
+    found = steps()
+    numeric, regimes = found["numeric_embeddings [v0]"].params, found["regimes [v0]"].params
+    assert numeric.entity_type == ("INSTRUMENT", "SECTOR", "MARKET")
+    assert numeric.market_id == ("US_EQ", "EU_EQ")
+    assert regimes.region == ("US", "EU")
+    assert (numeric.instrument_id, numeric.limit, regimes.instrument_id) == ((), None, "")
+
+
+def test_without_a_region_what_works_by_region_is_left_out() -> None:
+    assert list(steps(regions=())) == ["numeric_embeddings [v0]", "text_embeddings [hashing]"]
+
+
+def test_other_settings_get_a_name_that_is_not_v0() -> None:
+    def twice_as_long(stage: Stage[Any]) -> StageParams:
+        params = hashed_texts(stage)
+        return dataclasses.replace(params, window_days=126) if hasattr(params, "window_days") else params
+
+    names = list(steps(params_of=twice_as_long))
+    assert names[:3] == ["numeric_embeddings [window_days]", "regime_prototypes [window_days]", "regimes [window_days]"]
+    assert "joint_regime_context [window_days_hashing]" in names
+
+
+def test_a_new_stage_joins_by_being_declared() -> None:
+    joins = following(HONEST)
+    found = list(steps(joins, HONEST).values())
+    assert [s.name for s in found] == ["honest [v0]", "following [v0]"]
+    assert raw_tables(found) == ["prices_daily"]
+
+
+def test_what_is_upstream_of_a_name_comes_with_it() -> None:
+    names = {s.name for s in with_upstream(["regimes"], all_stages())}
+    assert names == {"regimes", "regime_prototypes"}
+    assert {s.name for s in with_upstream(["joint_regime_context"], all_stages())} == set(STAGES) - {
+        "numeric_embeddings"
+    }
+    with pytest.raises(RequestError, match=r"there is no stage nothing; there are numeric_embeddings,"):
+        with_upstream(["regimes", "nothing"], all_stages())
+
+
+def test_a_stage_may_read_its_own_table_but_a_circle_is_refused() -> None:
+    own = dataclasses.replace(HONEST, inputs=(Input("numeric_window_embeddings"),))
+    assert in_order([own]) == [own]
+    one = dataclasses.replace(stage("regimes"), inputs=(Input("joint_embeddings"),))
+    two = dataclasses.replace(stage("joint_regime_context"), inputs=(Input("regimes"),))
+    with pytest.raises(RequestError, match="regimes, joint_regime_context read each other in a circle"):
+        in_order([one, two])

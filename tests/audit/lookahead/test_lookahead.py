@@ -1,0 +1,47 @@
+"""The small audit pair: every declared stage on the synthetic market, whatever became known later."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from prometheus.audit.lookahead import Verdict, audit_lookahead
+from prometheus.lake import Lake
+from prometheus.stages import STAGES
+
+CUT = dt.date(2025, 1, 31)
+FIRST, LAST = dt.date(2024, 6, 17), dt.date(2026, 1, 2)
+"""Half a year of news before the statistics of 2025, and a fit after the cut: that of the last session of 2025."""
+
+
+def assert_clean(verdict: Verdict) -> None:
+    said = "\n".join(verdict.lines())
+    assert verdict.status == "clean", said
+    for cut in verdict.cuts:
+        assert {s.stage for s in cut.steps} == set(STAGES), said
+        for step in cut.steps:
+            assert step.replaced_inputs > 0, said
+            assert sum(t.compared for t in step.tables) > 0, said
+            assert sum(t.after for t in step.tables) > 0, said
+            assert all(t.before == 0 and t.equal == t.compared for t in step.tables), said
+
+
+def test_no_declared_stage_looks_ahead(demo_lake: Path) -> None:
+    verdict = audit_lookahead(Lake.open(demo_lake), CUT, first=FIRST, last=LAST, regions=("US",))
+    assert_clean(verdict)
+    names = [s.name for s in verdict.cuts[0].steps]
+    assert names.index("regimes [v0]") < names.index("joint_regime_context [hashing]")
+    assert "joint_regime_context [hashing_calibrate]" in names
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("future", ["noise", "delete"])
+@pytest.mark.parametrize("cutoff", ["end_of_day", "session_close", "next_open"])
+def test_at_several_cuts_by_every_rule(demo_lake: Path, future: str, cutoff: str) -> None:
+    cuts = [dt.date(2024, 12, 31), dt.date(2025, 1, 1), CUT, dt.date(2025, 3, 3)]
+    verdict = audit_lookahead(
+        Lake.open(demo_lake), cuts, first=dt.date(2024, 5, 1), last=LAST, cutoff=cutoff, future=future, seed=11
+    )
+    assert_clean(verdict)

@@ -1,0 +1,164 @@
+"""One death of each kind, and what the store may do to a run; `make soak` has the long series."""
+
+from __future__ import annotations
+
+import random
+import resource
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from prometheus.cli.main import main
+from prometheus.lake import Lake
+from tests import toy_command
+from tests.commands import call
+from tests.crashes import (
+    KILLED,
+    Command,
+    assert_recovers,
+    began,
+    digests,
+    doctor,
+    link_lake,
+    make_read_only,
+    refusals,
+    run,
+    start,
+    unnamed_files,
+    wait_for,
+    without_override,
+)
+from tests.csv_files import ingest_command, write_files
+
+TOY = Command("tests.toy_command", "{lake}")
+TABLE = "numeric_window_embeddings"
+
+
+def rerun(root: Path) -> int:
+    return toy_command.main([str(root)])
+
+
+@pytest.fixture(scope="module")
+def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of prices alone. For reading: copy it to write."""
+    root = tmp_path_factory.mktemp("prices") / "lake"
+    toy_command.make_prices(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def undisturbed(prices: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after a run that was left alone."""
+    root = link_lake(prices, tmp_path_factory.mktemp("undisturbed") / "lake")
+    assert rerun(root) == 0
+    assert unnamed_files(root) == set()
+    return root
+
+
+@pytest.fixture
+def root(prices: Path, tmp_path: Path) -> Path:
+    return link_lake(prices, tmp_path / "lake")
+
+
+@pytest.mark.parametrize(
+    ("point", "k", "leaves"),
+    [
+        ("before_commit", 2, "orphans"),
+        ("after_commit", 1, "ledger"),
+        ("before_lineage", 3, "ledger"),
+        ("in_retry", 2, "orphans"),
+    ],
+)
+def test_a_run_killed_anywhere_is_continued(root: Path, undisturbed: Path, point: str, k: int, leaves: str) -> None:
+    died = run(TOY, root, point=(point, k))
+    assert died.returncode == KILLED, died.stderr
+    assert assert_recovers(rerun, root, digests(undisturbed))[leaves] > 0
+
+
+def test_a_run_killed_while_it_replaces_rows_is_continued(undisturbed: Path, tmp_path: Path) -> None:
+    before = Lake.open(undisturbed).digest(TABLE)
+    root = link_lake(undisturbed, tmp_path / "lake")
+    toy_command.deliver_late(root)
+    whole = link_lake(root, tmp_path / "whole")
+    assert rerun(whole) == 0
+    assert Lake.open(whole).digest(TABLE) != before
+    died = run(TOY, root, point=("before_commit", 1))
+    assert died.returncode == KILLED, died.stderr
+    assert Lake.open(root).digest(TABLE) == before, "rows changed before they were committed"
+    assert assert_recovers(rerun, root, digests(whole))["orphans"] > 0
+
+
+def test_a_run_killed_at_a_random_moment_is_continued(root: Path, undisturbed: Path) -> None:
+    process = start(Command(TOY.module, "{lake} 1"), root)
+    assert wait_for(lambda: began(root))
+    time.sleep(random.Random(7).uniform(0.0, 0.2))
+    process.kill()
+    process.communicate()
+    assert process.returncode == KILLED
+    assert_recovers(rerun, root, digests(undisturbed))
+
+
+def test_an_ingest_killed_in_the_middle_of_its_delivery_is_continued(tmp_path: Path) -> None:
+    ingest = ingest_command(write_files(tmp_path / "files", sessions=8))
+    whole, root = (tmp_path / name / "lake" for name in ("whole", "killed"))
+    for folder in (whole, root):
+        folder.mkdir(parents=True)
+
+    def again(lake: Path) -> int:
+        return call(main, ingest.words(lake)[1:])
+
+    assert again(whole) == 0
+    died = run(ingest, root, point=("before_commit", 2))
+    assert died.returncode == KILLED, died.stderr
+    assert Lake.open(root).tables() != Lake.open(whole).tables()
+    assert_recovers(again, root, digests(whole))
+
+
+def _limit_files(size: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_file_that_cannot_grow_ends_the_run_in_a_sentence(root: Path, undisturbed: Path) -> None:
+    raw = digests(root)
+    # The lineage of one chunk fits, the log entry of its rows does not.
+    done = run(TOY, root, prepare=_limit_files(2_700))
+    assert (done.returncode, done.stdout, len(refusals(done))) == (1, "", 1), done.stderr
+    assert "ulimit -f" in refusals(done)[0]
+    assert "Traceback" not in done.stderr
+    assert {t: d for t, d in digests(root).items() if t in raw} == raw
+    assert_recovers(rerun, root, digests(undisturbed))
+
+
+def test_a_lake_that_may_not_be_written_ends_the_run_in_a_sentence(root: Path, undisturbed: Path) -> None:
+    make_read_only(root)
+    try:
+        done = run(TOY, root, prepare=without_override)
+    finally:
+        make_read_only(root, writable=True)
+    assert (done.returncode, done.stdout, len(refusals(done))) == (1, "", 1), done.stderr
+    assert "may not read or write here" in refusals(done)[0]
+    assert "Traceback" not in done.stderr
+    assert_recovers(rerun, root, digests(undisturbed))
+
+
+def test_two_runs_at_once_end_as_one(root: Path, undisturbed: Path) -> None:
+    pair = [start(TOY, root), start(TOY, root)]
+    for process in pair:
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (0, ""), err
+    assert digests(root) == digests(undisturbed)
+    assert doctor(root, repair=True).healthy
+
+
+def test_a_lake_removed_during_a_run_ends_it_in_a_sentence(root: Path) -> None:
+    process = start(Command(TOY.module, "{lake} 1"), root)
+    assert wait_for(lambda: began(root))
+    shutil.rmtree(root, ignore_errors=True)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert [line for line in err.splitlines() if line.startswith("error: ")], err
+    assert "moved or removed" in err
+    assert "Traceback" not in err
