@@ -39,6 +39,7 @@ bench: $(STAMP) ## ratios against limits and peers
 
 docs: $(STAMP) ## rewrite the generated pages (lake/README.md, docs/reference)
 	$(BIN)/python -m prometheus.cli.docs
+	PROMETHEUS_REWRITE_PAGES=1 $(BIN)/python -m pytest -q tests/cli/test_errors_page.py
 
 clean: ## remove the environment, caches and build output (never the lake)
 	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -69,7 +69,8 @@ def load_map(source: Path | str | Mapping[str, Any]) -> IngestMap:
     except FileNotFoundError:
         raise RequestError(f"there is no ingest map at {path}; those that come along are in conf/ingest") from None
     except (YAMLError, OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"the ingest map {path} cannot be read as YAML: {error}") from None
+        said = " ".join(str(error).split())
+        raise RequestError(f"the ingest map {path} cannot be read as YAML: {said}") from None
     if not isinstance(data, dict):
         raise RequestError(f"the ingest map {path} is no mapping with a list of feeds")
     return _parse_map({"name": path.stem, **{str(k): v for k, v in data.items()}}, str(path))
