@@ -34,6 +34,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 sys.exit(code)
 """
 LIMIT_RATIO = 1.3
+LIMIT_IDLE = 10.0
 LIMIT_MEMORY_GB = 1.5
 
 
@@ -84,6 +85,12 @@ def test_numeric_backfill_against_bare_parquet(market_lake: Lake, tmp_path: Path
     assert done.returncode == 0, done.stderr
     peak = float(done.stdout) / 2**20
     rows = market_lake.count(TABLE)
+    version = market_lake.version(TABLE)
+    t0 = time.perf_counter()
+    again = subprocess.run([sys.executable, "-c", RUN, *request], capture_output=True, text=True, check=False)
+    idle = time.perf_counter() - t0
+    assert again.returncode == 0, again.stderr
+    assert market_lake.version(TABLE) == version
 
     written, bare = 0, 0.0
     days = sorted(set(market_lake.read(TABLE, columns=["as_of_date"])["as_of_date"].to_pylist()))
@@ -104,7 +111,9 @@ def test_numeric_backfill_against_bare_parquet(market_lake: Lake, tmp_path: Path
     print(
         f"\nnumeric backfill: {rows:,} windows in {seconds:.1f} s = {rows / seconds:,.0f}/s (process start included); "
         f"bare day files {bare:.1f} s = {rows / bare:,.0f}/s; ratio {seconds / bare:.2f} (target {LIMIT_RATIO}); "
-        f"peak {peak:.2f} GB (target {LIMIT_MEMORY_GB}); {os.cpu_count()} processors"
+        f"peak {peak:.2f} GB (target {LIMIT_MEMORY_GB}); the same again, with nothing to do: {idle:.1f} s "
+        f"(limit {LIMIT_IDLE}); {os.cpu_count()} processors"
     )
+    assert idle <= LIMIT_IDLE
     assert seconds / bare <= LIMIT_RATIO
     assert peak <= LIMIT_MEMORY_GB
