@@ -174,9 +174,9 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     return False
 
 
-def began(root: Path) -> bool:
-    """Whether a run has written down that it started: its first chunk begins then."""
-    return any((root / "operations" / "job_runs" / "_delta_log").glob("*1.json"))
+def began(root: Path, runs: int = 1) -> bool:
+    """Whether that many runs have written down that they started (or more about themselves): a chunk begins then."""
+    return len(list((root / "operations" / "job_runs" / "_delta_log").glob("*.json"))) > runs
 
 
 def without_override() -> None:

@@ -159,8 +159,9 @@ def _members(reader: StageReader, at: Decision) -> dict[str, float]:
 
 
 def _survivors(reader: StageReader, at: Decision) -> dict[str, float]:
-    listed = reader.read("instruments", columns=["instrument_id", "delisted_on", "known_at", "withdrawn"])
-    still = [n for n, end in zip(*(listed[c].to_pylist() for c in listed.column_names[:2]), strict=True) if end is None]
+    listed = reader.read("instruments")
+    gone = set(listed.filter(pc.is_valid(listed["delisted_on"]))["instrument_id"].to_pylist())
+    still = sorted(set(listed["instrument_id"].to_pylist()) - gone)
     return dict.fromkeys(still, _known(reader, at).get("ALL", 0.0))
 
 

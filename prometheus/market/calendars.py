@@ -47,7 +47,7 @@ def ensure_sessions(lake: Lake, calendar_id: str, first: dt.date, last: dt.date,
     held = stored_sessions(lake, calendar_id)
     if held is not None and held.dates[0] <= np.datetime64(first) and held.dates[-1] >= np.datetime64(last):
         return held
-    start, end = first - dt.timedelta(days=31), min(last, today) + _MARGIN
+    start, end = first - min(dt.timedelta(days=31), first - dt.date.min), min(last, today) + _MARGIN
     if held is None:
         whole = exchange_sessions(calendar_id, start, end)
         obsolete: list[dt.date] = []

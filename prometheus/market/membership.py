@@ -47,6 +47,13 @@ class Membership:
         s = slice(start, stop)
         return Membership(self.names, self.markets, self.sectors, self.market[:, s], self.sector[:, s])
 
+    def of_market(self, market_id: str) -> Membership:
+        """Leave out what belongs to other markets: of those, only names that were of this one too are here."""
+        here = self.market == (self.markets.index(market_id) if market_id in self.markets else NOBODY - 1)
+        nobody = np.int16(NOBODY)
+        market, sector = (np.where(here, codes, nobody) for codes in (self.market, self.sector))
+        return Membership(self.names, self.markets, self.sectors, market, sector)
+
 
 @dataclass(frozen=True)
 class MembershipUpdate:

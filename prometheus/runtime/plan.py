@@ -19,11 +19,13 @@ from prometheus.lake import Lake
 from prometheus.runtime.params import P_NARROWED, StageParams, canonical_json, digest_of, narrows, settings_of
 from prometheus.runtime.reader import StageReader
 from prometheus.runtime.stage import Chunk, Stage
+from prometheus.runtime.withdrawal import WITHDRAWN
 
-MISSING, STALE_SETTINGS, STALE_INPUTS, FORCED, PARTIAL, DONE = (
+MISSING, STALE_SETTINGS, STALE_INPUTS, TAKEN_BACK, FORCED, PARTIAL, DONE = (
     "missing",
     "stale: stage or encoder changed",
     "stale: inputs changed",
+    "marked as not done",
     "forced",
     P_NARROWED,
     "done",
@@ -228,7 +230,9 @@ def _done(
     )
     status = {}
     for scope, day, _, made_with, made_from in latest.iter_rows():
-        if made_with != fingerprint:
+        if made_with == WITHDRAWN:
+            status[scope, day] = TAKEN_BACK
+        elif made_with != fingerprint:
             status[scope, day] = STALE_SETTINGS
         elif made_from != inputs.get((scope, day)):
             status[scope, day] = STALE_INPUTS

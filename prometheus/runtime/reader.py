@@ -156,7 +156,7 @@ class StageReader:
 
     def span(self, first: dt.date, last: dt.date) -> None:
         """Say which dates the request is about, so that sessions cover them and their history."""
-        self._span = (first - _HISTORY, last)
+        self._span = (first - min(_HISTORY, first - dt.date.min), last)
         self._sessions.clear()
 
     def sessions(self, market_id: str) -> Sessions:

@@ -47,6 +47,11 @@ def _compute(params: BranchStatisticsParams, reader: StageReader, chunk: Chunk) 
         regimes = regime_rows(reader, region, params, _BEGINNING, cuts[-1])
         sessions = reader.sessions(reader.market_of(region).market_id).between(_BEGINNING, cuts[-1])
         means = news_means(reader, params, region, sessions.dates.tolist())
+        out.replace(
+            "branch_statistics",
+            partitions={"joint_type": [REGIME_CONTEXT.joint_type], "variant": [params.variant]},
+            keys={"region": [region], "as_of_date": list(cuts)},
+        )
         for cut in cuts:
             fits = {}
             for name, days, block in (

@@ -41,6 +41,17 @@ def _compute(params: RegimeParams, reader: StageReader, chunk: Chunk) -> Output:
         sessions = reader.sessions(reader.market_of(region).market_id)
         days = sessions.between(first_day(reader, "prices_daily"), cuts[-1]).dates.tolist()
         past = past_windows(params, reader, region, days)
+        out.replace(
+            "regime_prototypes",
+            partitions={},
+            keys={
+                "region": [region],
+                "proxy": [params.proxy],
+                "model_id": [params.model_id],
+                "variant": [params.variant],
+                "as_of_date": list(cuts),
+            },
+        )
         for cut in cuts:
             n = int(np.searchsorted(past.days, np.datetime64(cut), side="right"))
             if n < MIN_WINDOWS:

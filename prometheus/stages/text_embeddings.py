@@ -159,6 +159,10 @@ def _compute(params: TextEmbeddingsParams, reader: StageReader, chunk: Chunk) ->
     )
     for day, n in kept.group_by("as_of_date").len().iter_rows():
         out.make(scope, day, n)
+    if not params.language and params.limit is None:
+        # Vectors of articles that are not there any more go with them; for some articles alone nobody can tell.
+        surface = {"source_type": ["NEWS"], "model_id": [params.model_id], "variant": [params.variant]}
+        out.replace("text_embeddings", {**surface, "as_of_date": list(chunk.days[scope])}, {"source_type": ["NEWS"]})
     return out
 
 

@@ -198,7 +198,7 @@ def segments(params: WindowParams, market: MarketPrices, entity_type: str) -> It
         apart=alone,
         infer_splits=params.infer_splits,
     ):
-        series = known.panel if alone else _baskets(known, entity_type)
+        series = known.panel if alone else _baskets(known, market.market_id, entity_type)
         eligible = None
         if listed is not None:
             eligible = listed[np.ix_(known.targets, np.searchsorted(market.names, series.names))]
@@ -215,6 +215,7 @@ def history_of(params: WindowParams, entity_type: str) -> int:
     return params.model.history + (0 if entity_type == INSTRUMENT else _BASKET_HISTORY)
 
 
-def _baskets(known: KnownPanel, entity_type: str) -> EntitySeries:
+def _baskets(known: KnownPanel, market_id: str, entity_type: str) -> EntitySeries:
     assert known.membership is not None
-    return build_baskets(known.panel, known.membership, "MARKET" if entity_type == MARKET else "SECTOR")
+    membership = known.membership.of_market(market_id)
+    return build_baskets(known.panel, membership, "MARKET" if entity_type == MARKET else "SECTOR")

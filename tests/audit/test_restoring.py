@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
 from prometheus.audit import restoring
 from prometheus.audit.restoring import restore_table
@@ -116,3 +117,22 @@ def test_tables_by_year_withdraw_the_years_that_change(demo_copy: Lake) -> None:
     made = run_stage(demo_copy, declared, declared.params(region=("EU", "US")), first, min(last, dt.date(2025, 3, 31)))
     assert made.done == done.days["regimes [v0]"]
     assert demo_copy.digest("regimes") == wanted
+
+
+def test_what_can_no_longer_be_made_goes(demo_copy: Lake) -> None:
+    """Fits without windows and vectors without articles, once a restore took away what they were made from."""
+    restore_table(demo_copy, "prices_daily", 1, stages=all_stages())
+    news = demo_copy.read("news_articles", columns=["as_of_date", "article_id"], every_version=True)
+    day = max(d for d in set(news["as_of_date"].to_pylist()) if news["as_of_date"].to_pylist().count(d) > 1)
+    gone = next(a for d, a in zip(*(news[c].to_pylist() for c in news.column_names), strict=True) if d == day)
+    DeltaTable(demo_copy.location.table_uri("news_articles")).delete(f"article_id = '{gone}'")
+    before = demo_copy.count("text_embeddings")
+    for name, params in (
+        ("regime_prototypes", {"region": ("EU", "US")}),
+        ("text_embeddings", {"backend": "hashing", "variant": "hashing"}),
+    ):
+        declared = stage(name)
+        run_stage(demo_copy, declared, declared.params(**params), dt.date(2022, 10, 3), dt.date(2025, 3, 31))
+    assert demo_copy.count("regime_prototypes") == 0
+    assert demo_copy.count("text_embeddings", where={"source_id": gone}) == 0
+    assert demo_copy.count("text_embeddings") == before - 1

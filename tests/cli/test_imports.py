@@ -62,7 +62,9 @@ def test_the_probe_can_fail() -> None:
 
 
 def test_importing_and_asking_for_help_is_light() -> None:
-    subcommands = [f"prometheus.cli.main {c} --help" for c in ("demo", "sql", "lake", "lake ls", "stages", "audit lookahead")]
+    subcommands = [
+        f"prometheus.cli.main {c} --help" for c in ("demo", "sql", "lake", "lake ls", "stages", "audit lookahead")
+    ]
     probe(
         "prometheus",
         *(f"{name} --help" for name in SCRIPTS),

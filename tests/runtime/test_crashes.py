@@ -63,19 +63,21 @@ def root(prices: Path, tmp_path: Path) -> Path:
     return link_lake(prices, tmp_path / "lake")
 
 
-@pytest.mark.parametrize(
-    ("point", "k", "leaves"),
-    [
-        ("before_commit", 2, "orphans"),
-        ("after_commit", 1, "ledger"),
-        ("before_lineage", 3, "ledger"),
-        ("in_retry", 2, "orphans"),
-    ],
-)
-def test_a_run_killed_anywhere_is_continued(root: Path, undisturbed: Path, point: str, k: int, leaves: str) -> None:
-    died = run(TOY, root, point=(point, k))
-    assert died.returncode == KILLED, died.stderr
-    assert assert_recovers(rerun, root, digests(undisturbed))[leaves] > 0
+def test_a_run_killed_again_and_again_is_continued(root: Path, undisturbed: Path) -> None:
+    """At every named point, one death after the other, and at a random moment."""
+    for point, k in (("before_commit", 2), ("after_commit", 1), ("in_retry", 1), ("before_lineage", 1)):
+        died = run(TOY, root, point=(point, k))
+        assert died.returncode == KILLED, f"{point}: {died.stderr}"
+    process = start(Command(TOY.module, "{lake} 1"), root)
+    assert wait_for(lambda: began(root, runs=5))
+    time.sleep(random.Random(7).uniform(0.0, 0.05))
+    process.kill()
+    process.communicate()
+    assert process.returncode == KILLED
+    found = assert_recovers(rerun, root, digests(undisturbed))
+    assert found["orphans"] > 0
+    assert found["ledger"] > 0
+    assert found["runs"] > 0
 
 
 def test_a_run_killed_while_it_replaces_rows_is_continued(undisturbed: Path, tmp_path: Path) -> None:
@@ -89,16 +91,6 @@ def test_a_run_killed_while_it_replaces_rows_is_continued(undisturbed: Path, tmp
     assert died.returncode == KILLED, died.stderr
     assert Lake.open(root).digest(TABLE) == before, "rows changed before they were committed"
     assert assert_recovers(rerun, root, digests(whole))["orphans"] > 0
-
-
-def test_a_run_killed_at_a_random_moment_is_continued(root: Path, undisturbed: Path) -> None:
-    process = start(Command(TOY.module, "{lake} 1"), root)
-    assert wait_for(lambda: began(root))
-    time.sleep(random.Random(7).uniform(0.0, 0.2))
-    process.kill()
-    process.communicate()
-    assert process.returncode == KILLED
-    assert_recovers(rerun, root, digests(undisturbed))
 
 
 def test_an_ingest_killed_in_the_middle_of_its_delivery_is_continued(tmp_path: Path) -> None:
@@ -121,26 +113,21 @@ def _limit_files(size: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-def test_a_file_that_cannot_grow_ends_the_run_in_a_sentence(root: Path, undisturbed: Path) -> None:
+def test_a_store_that_refuses_ends_the_run_in_a_sentence(root: Path, undisturbed: Path) -> None:
+    """A file that cannot grow, then a lake that may not be written; afterwards the run goes on where it was."""
     raw = digests(root)
     # The lineage of one chunk fits, the log entry of its rows does not.
-    done = run(TOY, root, prepare=_limit_files(2_700))
-    assert (done.returncode, done.stdout, len(refusals(done))) == (1, "", 1), done.stderr
-    assert "ulimit -f" in refusals(done)[0]
-    assert "Traceback" not in done.stderr
-    assert {t: d for t, d in digests(root).items() if t in raw} == raw
-    assert_recovers(rerun, root, digests(undisturbed))
-
-
-def test_a_lake_that_may_not_be_written_ends_the_run_in_a_sentence(root: Path, undisturbed: Path) -> None:
+    full = run(TOY, root, prepare=_limit_files(2_700))
     make_read_only(root)
     try:
-        done = run(TOY, root, prepare=without_override)
+        forbidden = run(TOY, root, prepare=without_override)
     finally:
         make_read_only(root, writable=True)
-    assert (done.returncode, done.stdout, len(refusals(done))) == (1, "", 1), done.stderr
-    assert "may not read or write here" in refusals(done)[0]
-    assert "Traceback" not in done.stderr
+    for done, words in ((full, "ulimit -f"), (forbidden, "may not read or write here")):
+        assert (done.returncode, done.stdout, len(refusals(done))) == (1, "", 1), done.stderr
+        assert words in refusals(done)[0]
+        assert "Traceback" not in done.stderr
+    assert {t: d for t, d in digests(root).items() if t in raw} == raw
     assert_recovers(rerun, root, digests(undisturbed))
 
 

@@ -43,8 +43,9 @@ SHARE_NULLED = 0.01
 MOST_ROWS = 5_000
 """Corrections, and articles or the like invented, are at most this many a table."""
 
-RECENT = dt.timedelta(days=120)
-"""Half of the corrections are of rows of this last time before the instant: what windows ending there look at."""
+NEAR, RECENT = dt.timedelta(days=10), dt.timedelta(days=120)
+"""A third of the corrections is of rows of the last days before the instant, which a look some days ahead would see; a
+third of what windows ending there look at."""
 
 _PRICES = frozenset({"open", "high", "low", "close", "adjusted_close"})
 _OTHER_WORDS = {"asset_class": "ETF", "currency": "XXX"}
@@ -211,8 +212,10 @@ class _Noise:
         """
         who = self.declared.key[0]
         ids = frame[who].unique().to_list()
+        near = set(frame.filter(self._within(NEAR))[who].to_list())
         n = min(max(2, round(SHARE_STRANGERS * len(ids))), MOST_ROWS)
-        chosen = sorted(ids, key=lambda name: xxhash.xxh64_intdigest(f"{seed}/{name}".encode()))[:n]
+        hashed = sorted(ids, key=lambda name: xxhash.xxh64_intdigest(f"{seed}/{name}".encode()))
+        chosen = [*[name for name in hashed if name in near][: n // 2], *hashed[:n]]
         return self._known_later(frame.filter(pl.col(who).is_in(chosen)).with_columns((pl.col(who) + "~").alias(who)))
 
     def backdated(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -228,9 +231,8 @@ class _Noise:
     def corrections(self, past: pl.DataFrame) -> pl.DataFrame:
         """Versions of rows known in time that become known later: other values, another day, or taken back."""
         n = min(max(5, round(SHARE_CORRECTED * past.height)), MOST_ROWS)
-        recent = past.filter(pl.col("as_of_date") > (self.known_by - RECENT).date())
-        near = _sampled(recent, self.rng, n // 2)
-        rows = pl.concat([near, _sampled(past, self.rng, n - near.height)])
+        near, recent = (_sampled(past.filter(self._within(span)), self.rng, n // 3) for span in (NEAR, RECENT))
+        rows = pl.concat([near, recent, _sampled(past, self.rng, n - near.height - recent.height)])
         rows = self.revalued(rows.unique(self.declared.natural_key, keep="last", maintain_order=True))
         if self.declared.may_move:
             days = self.rng.integers(-3, 4, size=rows.height) * _some(self.rng, rows.height, SHARE_MOVED)
@@ -258,6 +260,11 @@ class _Noise:
                     }
                 )
         return pl.DataFrame(pl.from_arrow(pa.Table.from_pylist(rows, schema=self.declared.schema)))
+
+    def _within(self, span: dt.timedelta) -> pl.Expr:
+        """Rows dated this short a time before the instant, or on its day."""
+        last = self.known_by.date()
+        return pl.col("as_of_date").is_between(last - span, last)
 
     def _drawn(self, n: int) -> pl.Series:
         instants = pl.Series("known_at", self.moments, dtype=pl.Datetime("us", "UTC"))

@@ -75,7 +75,7 @@ def _coarsest(units: pl.Expr, by: Sequence[str]) -> pl.Expr:
     """Last decimal of a group of numbers; a few round ones do not prove that there are no cents."""
     least = units.min().over(by)
     proved = units.count().over(by) >= _PROVING
-    return pl.when(proved).then(least).otherwise(pl.min_horizontal(least, pl.lit(_CENT)))
+    return pl.when(proved | least.is_null()).then(least).otherwise(pl.min_horizontal(least, pl.lit(_CENT)))
 
 
 def printed(value: pl.Expr) -> pl.Expr:

@@ -302,11 +302,15 @@ class Rebasing:
         brought = pl.any_horizontal(~printed(was) for was, _ in pairs)
         brought |= pl.any_horizontal(finer(was, told, [NAME]) for was, told in pairs) & (pl.col("__v") > 0)
         for f in _SCALED:
-            was = pl.col(f"__was_{f}")
+            was, moved = pl.col(f"__was_{f}"), pl.col(_factor_of(f)) != 1
             most = 2 * pl.max_horizontal(slack(was, pl.col(TOLD + f), [NAME]), "__slack")
-            most = pl.when((pl.col(_factor_of(f)) != 1) | brought).then(most).otherwise(_ARITHMETIC)
-            near = (pl.col(f) / was - 1).abs() <= most
-            scaled = scaled.with_columns(pl.when(near).then(was).otherwise(f).alias(f))
+            apart = (pl.col(f) / was - 1).abs()
+            near = apart <= pl.when(moved | brought).then(most).otherwise(_ARITHMETIC)
+            scaled = scaled.with_columns(near.alias(f"__near_{f}"), moved.alias(f"__moved_{f}"))
+        # A row that is corrected anyway is taken from the file as a whole.
+        whole = pl.all_horizontal(pl.col(f"__near_{f}").fill_null(True) for f in _SCALED)
+        held = {f: pl.col(f"__near_{f}") & (pl.col(f"__moved_{f}") | whole) for f in _SCALED}
+        scaled = scaled.with_columns(pl.when(held[f]).then(f"__was_{f}").otherwise(f).alias(f) for f in _SCALED)
         return pl.concat([rows.join(scaled, on=key, how="anti", maintain_order="left"), scaled.select(rows.columns)])
 
     def _unsilenced(self, rows: pl.DataFrame) -> pl.DataFrame:

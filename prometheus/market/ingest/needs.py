@@ -96,7 +96,8 @@ def check_columns(feed: Feed, columns: Sequence[str], file: str, *, headless: bo
             f"header: [{', '.join(sorted(wanted(feed)))}], or add the line"
         )
     raise BadDataError(
-        f"{file} {'; it '.join(lacking)}; it has {', '.join(has)}. Correct the file or the columns of the feed "
+        f"{file} {'; it '.join(lacking)}; it has "
+        f"{', '.join(' '.join(h.split()) for h in has)}. Correct the file or the columns of the feed "
         f"{feed.name!r} in the map; `prometheus ingest --inspect {file}` proposes one"
     )
 

@@ -22,6 +22,22 @@ def read_parquet(path: Path, name: str) -> pl.DataFrame:
     BadDataError
         When it is none, is cut short, or holds what cannot be read.
     """
+    check_marks(path, name)
+    try:
+        _check_extents(path)
+        return pl.read_parquet(fast_source(path), glob=False)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, OSError) as error:
+        said = str(error).strip().split("\n")[0].rstrip(".")[:200]
+        raise BadDataError(f"{name} cannot be read as parquet: {said}; fetch or export it again") from None
+
+
+def check_marks(path: Path, name: str) -> None:
+    """Refuse a file that does not begin and end as Parquet does.
+
+    Raises
+    ------
+    BadDataError
+    """
     with path.open("rb") as file:
         head = file.read(len(_MARK))
         file.seek(-len(head), 2)
@@ -32,12 +48,6 @@ def read_parquet(path: Path, name: str) -> pl.DataFrame:
         )
     if tail != _MARK:
         raise BadDataError(f"{name} is cut short: the end mark of Parquet is missing; fetch it again")
-    try:
-        _check_extents(path)
-        return pl.read_parquet(fast_source(path), glob=False)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, OSError) as error:
-        said = str(error).strip().split("\n")[0].rstrip(".")[:200]
-        raise BadDataError(f"{name} cannot be read as parquet: {said}; fetch or export it again") from None
 
 
 def _check_extents(path: Path) -> None:

@@ -14,6 +14,7 @@ from prometheus.market.ingest.files import find_files, format_of
 from prometheus.market.ingest.layout import TICKER, find_layout
 from prometheus.market.ingest.model import Feed, IngestMap
 from prometheus.market.ingest.needs import check_columns, wanted
+from prometheus.market.ingest.parquet_file import check_marks
 
 DeltaColumns = Callable[[Path], Sequence[str]]
 """Names the columns of a Delta table given by its folder."""
@@ -65,8 +66,11 @@ def _look_at(feed: Feed, path: Path, name: str, named: frozenset[str], delta: De
 
 
 def _parquet_columns(path: Path, name: str) -> list[str]:
+    check_marks(path, name)
     try:
         return [column.strip() for column in pq.read_schema(path).names]
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # said by the operating system, not by the reader about the data
         reason = str(error).strip().split("\n")[0].rstrip(".")[:200]
         raise BadDataError(f"{name} cannot be read as parquet: {reason}; fetch or export it again") from None

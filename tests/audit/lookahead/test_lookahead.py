@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from prometheus.audit.lookahead import Verdict, audit_lookahead
+from prometheus.audit.lookahead.verdict import FutureKind
+from prometheus.cli.demo import deliver_synthetic, load_synthetic
+from prometheus.clock import CutoffRule
 from prometheus.lake import Lake
+from prometheus.runtime import progress_for
 from prometheus.stages import STAGES
 
 CUT = dt.date(2025, 1, 31)
@@ -39,9 +43,21 @@ def test_no_declared_stage_looks_ahead(demo_lake: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("future", ["noise", "delete"])
 @pytest.mark.parametrize("cutoff", ["end_of_day", "session_close", "next_open"])
-def test_at_several_cuts_by_every_rule(demo_lake: Path, future: str, cutoff: str) -> None:
-    cuts = [dt.date(2024, 12, 31), dt.date(2025, 1, 1), CUT, dt.date(2025, 3, 3)]
+def test_at_several_cuts_by_every_rule(demo_lake: Path, future: FutureKind, cutoff: CutoffRule) -> None:
+    # On the second day Frankfurt is open and New York is not: its last session is three days back.
+    cuts = [dt.date(2025, 1, 14), dt.date(2025, 2, 17), dt.date(2025, 3, 3)]
     verdict = audit_lookahead(
         Lake.open(demo_lake), cuts, first=dt.date(2024, 5, 1), last=LAST, cutoff=cutoff, future=future, seed=11
     )
     assert_clean(verdict)
+    apart = [c.market_ids for c in verdict.cuts if c.cut == cuts[1]]
+    assert sorted(apart) == [("EU_EQ",), ("US_EQ",)]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [0, 1])
+def test_on_the_demonstration_market(tmp_path: Path, seed: int) -> None:
+    lake = Lake.open(tmp_path / "lake", create=True)
+    deliver_synthetic(lake, load_synthetic("demo"), progress_for(quiet=True))
+    cuts = [dt.date(2023, 1, 31), dt.date(2024, 6, 28), dt.date(2025, 2, 17)]
+    assert_clean(audit_lookahead(lake, cuts, last=LAST, seed=seed))

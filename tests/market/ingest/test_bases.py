@@ -58,14 +58,16 @@ def test_a_dividend_is_measured(decimals: int, n: int) -> None:
     assert (close, volume, doubt) == (1.0, 1.0, False)
 
 
-def test_several_sessions_show_what_one_could_not() -> None:
-    """At a price of 1.4 two decimals are 0.7 %, and ten of them tell a dividend of 1 %."""
-    price = 1.38 + np.arange(10) * 0.007
-    held, told = np.round(price * 1.01, 2), np.round(price, 2)
+@pytest.mark.parametrize(("price", "dividend"), [(1.38, 1.01), (2.0, 1.004)])
+def test_several_sessions_show_what_one_could_not(price: float, dividend: float) -> None:
+    """At a price of 2 the cents of two files are 1 %; but one price printed twice is the same, so ten that differ tell."""
+    true = price + np.arange(10) * 0.007
+    held, told = np.round(true * dividend, 2), np.round(true, 2)
     columns = {"close": told, "adjusted_close": held, "volume": VOLUME}
     columns |= {TOLD + "close": told, TOLD + "adjusted_close": told, TOLD + "volume": VOLUME}
     row = measure(pl.DataFrame({"name": ["A"] * 10, **columns}), ["name"]).row(0, named=True)
-    assert (row["r_adjusted_close"], row["doubt"]) == (pytest.approx(1.01, rel=4e-3), False)
+    assert (row["r_adjusted_close"], row["doubt"]) == (pytest.approx(dividend, rel=4e-3), False)
+    assert row["r_adjusted_close"] > 1
 
 
 @pytest.mark.parametrize("split", [4.0, 1.5, 0.1])

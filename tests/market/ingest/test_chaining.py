@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pytest
 
 from prometheus.lake import Delivery, Lake, contract
+from prometheus.lake.versions import SUPERSEDED
 from prometheus.market.ingest import Chaining, Deliverer
 from prometheus.market.ingest.chaining import CARRIED, DOUBT, KEPT, NO_OVERLAP, ON_ACTIONS
 from tests.market_rows import action_table, weekdays
@@ -163,7 +164,19 @@ def test_a_restatement_taken_back_is_taken_back_whole_and_an_old_file_again_is_n
     instants = every_instant(source, *(source.instant(p) for p in (20, 28, 29, 40)))
     assert worst_error(lake, source, instants)[0] < 1e-6
     version = lake.version("prices_daily")
-    deliver(lake, source.instant(41), back)
+    for rows in (back, back.slice(0, 29), first):
+        total, _ = deliver(lake, source.instant(41), rows)
+        assert (total.new, total.corrected) == (0, 0)
+    assert lake.version("prices_daily") == version
+
+
+def test_an_old_file_of_the_very_same_sessions_is_not_heard(lake: Lake) -> None:
+    source = Vendor(SESSIONS, ("A",), {("A", 25): 0.01})
+    deliver(lake, source.instant(20), source.file(20, 0, 20))
+    deliver(lake, source.instant(28), source.file(28, 0, 20))
+    version = lake.version("prices_daily")
+    total, _ = deliver(lake, source.instant(29), source.file(20, 0, 20))
+    assert total.notes == {SUPERSEDED: 21}
     assert lake.version("prices_daily") == version
 
 

@@ -45,7 +45,7 @@ def test_files_of_every_feed_are_found(write: Any, look: Any, price_feed: Any, n
         ("p.csv", "<!DOCTYPE html><html>", "is a web page"),
         ("p.csv.gz", b"no gzip at all", "holds no gzip data"),
         ("p.parquet", pl.DataFrame({"id": ["A"]}), "has no column for as_of_date"),
-        ("p.parquet", b"PAR1 and nothing more", "p.parquet cannot be read as parquet"),
+        ("p.parquet", b"PAR1 and nothing more", "p.parquet is cut short"),
         ("p.xls", "x", "is no format ingest reads"),
     ],
 )

@@ -1,0 +1,315 @@
+"""What refuses and in which words: every line of docs/reference/errors.md is asked here, and answered as it says."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import os
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import prometheus
+from prometheus.cli.main import main
+from prometheus.lake import CONTRACTS, Lake
+from tests.commands import call, script
+
+PAGE = Path(prometheus.__file__).parent.parent / "docs" / "reference" / "errors.md"
+REWRITE = "PROMETHEUS_REWRITE_PAGES"
+WRITTEN_ANYWAY = {"calendar_sessions"}
+"""Sessions looked up on the way stay, whatever comes of the request; the lake's books too."""
+
+D = "--as-of 2025-01-31"
+RUN, NUMERIC, TEXT, JOINT, SHOW = (
+    f"python -m prometheus.scripts.{name}"
+    for name in (
+        "run_numeric_regime",
+        "backfill_numeric_embeddings",
+        "backfill_text_embeddings",
+        "backfill_joint_regime_context",
+        "show_joint_regime_context",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is asked, of which files, and the exit code.
+
+    Attributes
+    ----------
+    asked : str
+        In words, as the page has it.
+    command : str
+        As typed, in a folder that holds ``data/`` with the files.
+    code : int
+    files : dict
+        Name under ``data/`` to what it holds.
+    lines : int
+        Lines of the refusal: one, but where a query is quoted.
+    """
+
+    asked: str
+    command: str
+    code: int = 2
+    files: dict[str, str | bytes] = field(default_factory=dict)
+    lines: int = 1
+
+
+REQUESTS = (
+    Case("a region there is not", f"{RUN} --region MOON {D}"),
+    Case("a market there is not", f"{NUMERIC} --market-id MOON_EQ {D}"),
+    Case("an instrument there is not", f"{NUMERIC} --instrument-id NOBODY.US {D}"),
+    Case("an instrument of another region", f"{RUN} --region US --instrument-id MRTL.EU {D}"),
+    Case("an entity type there is not", f"{NUMERIC} --entity-type PLANET {D}"),
+    Case("a model there is not", f"{RUN} --model-id num-x-v1 {D}"),
+    Case("an encoder there is not", f"{NUMERIC} --encoder magic {D}"),
+    Case("other settings under a variant that is there", f"{RUN} --window-days 42 {D}"),
+    Case("a range that ends before it begins", f"{NUMERIC} --date-range 2025-01-31 2025-01-01"),
+    Case("a day there is not", f"{RUN} --as-of 2025-02-30"),
+    Case("no dates", f"{RUN} --region US"),
+    Case("a day and a range", f"{RUN} {D} --date-range 2025-01-01 2025-01-02"),
+    Case("half a range", f"{RUN} --date-range 2025-01-01"),
+    Case("a flag there is not", f"{JOINT} {D} --planet MARS"),
+    Case("a chunk of minus three days", f"{RUN} {D} --chunk-days -3"),
+    Case("an override of nothing", f"{RUN} {D} --overrides engine.regime.nonsense=1"),
+    Case("an override of what is a flag", f"{RUN} {D} --overrides region=EU"),
+    Case("a listing that ends before it begins", f"{SHOW} --start 2025-01-31 --end 2025-01-01"),
+    Case("a key a job has not", "prometheus backfill range=[2025-01-01,2025-01-31] planet=MARS"),
+    Case("a job without a key it needs", "prometheus backfill region=US"),
+    Case("a range of one day", "prometheus backfill range=[2025-01-01]"),
+    Case("an ingest map there is not", "prometheus ingest source=nobody path=data"),
+    Case("a path that is no folder", "prometheus ingest source=long_csv path=nowhere"),
+    Case("rows that are neither kept nor refused", "prometheus ingest source=long_csv path=data on_bad_rows=ignore"),
+    Case("a command there is not", "prometheus predict"),
+    Case("a table there is not", "prometheus lake describe pricess_daily"),
+    Case("the history of a table there is not", "prometheus lake history price"),
+    Case("the digest of a table there is not", "prometheus lake digest price"),
+    Case("going back in a table there is not", "prometheus lake restore price --version 0"),
+    Case("a version there is not", "prometheus lake restore regimes --version 99 --dry-run"),
+    Case("SQL that does not parse", 'prometheus sql "selekt 1"', lines=4),
+    Case("SQL over a column there is not", 'prometheus sql "select nonsense from regimes"', lines=2),
+    Case("a version that is no number", 'prometheus sql "select 1" --at regimes=first'),
+    Case("a cut outside the lake's days", "prometheus audit lookahead --cut 1990-01-02 --quiet"),
+    Case("a stage there is not", "prometheus audit lookahead --cut 2024-12-02 --stages alchemy --quiet"),
+    Case("a retention there is not", "prometheus lake vacuum --retention forever"),
+    Case("a file where a lake should be", f"{SHOW} --lake data/prices.csv", files={"prices.csv": "date,close\n"}),
+    Case("a lake there is not", f"{RUN} {D} --lake nowhere", code=1),
+    Case("days without prices", f"{RUN} --as-of 2015-06-01", code=1),
+    Case("days beyond the calendar", f"{RUN} --date-range 2090-01-02 2090-01-31", code=1),
+    Case("days before all calendars", f"{RUN} --as-of 0001-01-01", code=1),
+    Case("days without regimes", f"{JOINT} --region ASIA {D} --variant hashing", code=1),
+    Case("days without NEWS vectors", f"{JOINT} {D}", code=1),
+    Case(
+        "a language without articles",
+        f"{TEXT} {D} --language ES --variant hashing --overrides encoder/text=hashing",
+        code=1,
+    ),
+)
+
+INGEST = "prometheus ingest source=long_csv path=data"
+OWN = "prometheus ingest source=data/map.yaml path=data"
+HEADER = "instrument_id,date,close,volume\n"
+ROW = "A.US,2024-01-02,13.5,200\n"
+MAP = """feeds:
+  - table: prices_daily
+    files: "prices.csv"
+    columns: { instrument_id: instrument_id, as_of_date: date, close: close }
+    market: US_EQ
+    known_at: { session_close: true }
+"""
+FEW = {"id": ["A.US"], "date": ["2024-01-02"], "close": [13.5]}
+
+
+def _parquet() -> bytes:
+    out = io.BytesIO()
+    pl.DataFrame(FEW).write_parquet(out)
+    return out.getvalue()
+
+
+def _map(old: str, new: str) -> dict[str, str | bytes]:
+    assert old in MAP
+    return {"map.yaml": MAP.replace(old, new), "prices.csv": HEADER + ROW}
+
+
+PARQUET_MAP = MAP.replace("prices.csv", "prices.parquet").replace("instrument_id: instrument_id", "instrument_id: id")
+GZIPPED = gzip.compress((HEADER + ROW * 200).encode(), mtime=0)
+
+FILES = (
+    Case("no file of that name", INGEST, 1, {"notes.txt": "nothing here\n"}),
+    Case("`prices.csv` of 0 bytes", INGEST, 1, {"prices.csv": ""}),
+    Case("a header and nothing below it", INGEST, 1, {"prices.csv": HEADER}),
+    Case("no header: `A.US,2024-01-02,13.5,200`", INGEST, 1, {"prices.csv": ROW * 2}),
+    Case("no dates: `instrument_id,close`", INGEST, 1, {"prices.csv": "instrument_id,close\nA.US,13.5\n"}),
+    Case(
+        "a column twice: `instrument_id,date,close,close`",
+        INGEST,
+        1,
+        {"prices.csv": "instrument_id,date,close,close\nA.US,2024-01-02,1,2\n"},
+    ),
+    Case(
+        "windows-1252 text, `Société` in line 2",
+        INGEST,
+        1,
+        {"prices.csv": (HEADER + ROW.replace("A.US", "Société")).encode("cp1252")},
+    ),
+    Case("500 NUL bytes", INGEST, 1, {"prices.csv": bytes(500)}),
+    Case('a quote never closed: `"A.US,2024-01-02,13.5,200`', INGEST, 1, {"prices.csv": HEADER + '"' + ROW + ROW}),
+    Case("a web page: `<!DOCTYPE html>`", INGEST, 1, {"prices.csv": "<!DOCTYPE html><html>404</html>\n"}),
+    Case("gzip without its last 30 bytes", INGEST, 1, {"prices.csv.gz": GZIPPED[:-30]}),
+    Case("`prices.csv.gz` that is no gzip", INGEST, 1, {"prices.csv.gz": HEADER + ROW}),
+    Case("a ZIP archive: `PK`", INGEST, 1, {"prices.csv": b"PK\x03\x04" + bytes(40)}),
+    Case("a folder called `prices.csv`", INGEST, 1, {"prices.csv/part": ROW}),
+    Case(
+        "a bad row, of which none may be",
+        f"{INGEST} on_bad_rows=fail",
+        1,
+        {"prices.csv": HEADER + ROW + "B.US,soon,1,1\n"},
+    ),
+    Case(
+        "day and month that could be either: `03/04/2024`",
+        f"{INGEST} on_bad_rows=fail",
+        1,
+        {"prices.csv": HEADER + ROW.replace("2024-01-02", "03/04/2024")},
+    ),
+    Case("Parquet without its last 20 bytes", OWN, 1, {"map.yaml": PARQUET_MAP, "prices.parquet": _parquet()[:-20]}),
+    Case("CSV called `prices.parquet`", OWN, 1, {"map.yaml": PARQUET_MAP, "prices.parquet": HEADER + ROW}),
+    Case(
+        "JSON lines that are no JSON: `date,headline`",
+        "prometheus ingest source=jsonl_news path=data",
+        1,
+        {"news.jsonl": "date,headline\n2024-01-02,up\n"},
+    ),
+    Case(
+        'one JSON array instead of lines: `[{"id": 1}]`',
+        "prometheus ingest source=jsonl_news path=data",
+        1,
+        {"news.jsonl": '[{"id": 1}]\n'},
+    ),
+    Case("a map there is not", "prometheus ingest source=data/none.yaml path=data", files={"prices.csv": HEADER}),
+    Case("a map with an option there is not: `colums:`", OWN, files=_map("columns:", "colums:")),
+    Case("a map of a table there is not: `table: pricess`", OWN, files=_map("prices_daily", "pricess")),
+    Case("a map of a column there is not: `closing: close`", OWN, files=_map("close: close", "closing: close")),
+    Case("a map without `known_at`", OWN, files=_map("    known_at: { session_close: true }\n", "")),
+    Case("a map without `market`", OWN, files=_map("    market: US_EQ\n", "")),
+    Case("a map that is no YAML: `feeds: [`", OWN, files={"map.yaml": "feeds: [\n"}),
+    Case("a map of a source column there is not: `close: last`", OWN, 1, _map("close: close", "close: last")),
+)
+
+CASES = REQUESTS + FILES
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case."""
+
+    code: int
+    out: str
+    err: str
+    changed: frozenset[str]
+
+    @property
+    def refusal(self) -> str:
+        """The refusal, without what stands before it on a command's line."""
+        return self.err[self.err.index("error: ") + len("error: ") :].strip()
+
+
+def ask(case: Case, folder: Path, lake: Path) -> Outcome:
+    """Run a case's command in a folder of its own; paths are told as ``<folder>``."""
+    for name, content in ({"notes.txt": ""} | case.files).items():
+        path = folder / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    words = shlex.split(case.command)
+    run, arguments = (script(words[2].rpartition(".")[2]), words[3:]) if words[0] == "python" else (main, words[1:])
+    before = _versions(lake)
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("PROMETHEUS_LAKE", str(lake))
+        patch.setenv("COLUMNS", "500")
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = call(run, arguments)
+    after = _versions(lake)
+    changed = frozenset(t for t in before | after if before.get(t) != after.get(t))
+    said = err.getvalue().replace(str(lake), "<lake>").replace(str(folder), "<folder>")
+    return Outcome(code, out.getvalue(), said, changed)
+
+
+def _versions(root: Path) -> dict[str, int | None]:
+    """Version of every table but the lake's books."""
+    lake = Lake(root)
+    return {t: lake.version(t) for t in lake.tables() if CONTRACTS[t].layer != "operations"}
+
+
+@pytest.fixture(scope="module")
+def outcomes(shared: Lake, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """Every case asked once: requests of a copy of the demo lake, files of a lake that is not there yet."""
+    base = tmp_path_factory.mktemp("asked")
+    found = {}
+    for i, case in enumerate(CASES):
+        folder = base / str(i)
+        root = Path(shared.location.root) if case in REQUESTS else folder / "lake"
+        found[case.asked] = ask(case, folder, root)
+    return found
+
+
+def page(found: dict[str, Outcome]) -> str:
+    """Write the page."""
+    text = [
+        "# Refusals",
+        "",
+        "What a wrong request or a file that cannot be used is answered with. Each line was asked of the commands and "
+        "is compared",
+        "with what they say by the tests (`make docs` writes the page anew). A command that refuses writes no row.",
+        "",
+        "The exit code is 2 where the request is wrong and 1 where a file cannot be used or an input is missing. "
+        "Refusals go to",
+        "standard error, after `error: `.",
+        "",
+    ]
+    for title, cases, first in (
+        ("Requests", REQUESTS, "asked"),
+        ("Files", FILES, "file"),
+    ):
+        text += [f"## {title}", "", f"| {first} | command | exit | refusal |", "|---|---|---|---|"]
+        for case in cases:
+            outcome = found[case.asked]
+            text.append(f"| {case.asked} | `{case.command}` | {outcome.code} | {_cell(outcome.refusal)} |")
+        text.append("")
+    return "\n".join(text).rstrip() + "\n"
+
+
+def _cell(refusal: str) -> str:
+    """Text for a cell of a table, as it is."""
+    lines = [line.strip() for line in refusal.replace("|", "\\|").splitlines() if line.strip(" ^")]
+    return "<br>".join(f"`` {line} ``" if "`" in line else f"`{line}`" for line in lines)
+
+
+def test_every_case_is_told_apart() -> None:
+    assert len({c.asked for c in CASES}) == len(CASES)
+    assert len(REQUESTS) >= 15
+    assert len(FILES) >= 15
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.asked)
+def test_it_is_refused_by_a_sentence_and_nothing_is_written(case: Case, outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes[case.asked]
+    assert outcome.code == case.code, outcome.err
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
+    assert outcome.err.count("error: ") == 1
+    assert len(outcome.refusal.splitlines()) == case.lines, outcome.refusal
+    assert outcome.changed <= WRITTEN_ANYWAY
+
+
+def test_the_page_says_what_the_commands_say(outcomes: dict[str, Outcome]) -> None:
+    written = page(outcomes)
+    if os.environ.get(REWRITE):
+        PAGE.write_text(written, encoding="utf-8")
+    assert PAGE.is_file(), f"there is no {PAGE.name}: run `make docs`, or this test with {REWRITE}=1"
+    assert PAGE.read_text(encoding="utf-8") == written, f"run `make docs`, or this test with {REWRITE}=1"
