@@ -24,13 +24,13 @@ from prometheus.runtime import Chunk, Input, Output, Stage, StageParams, StageRe
 from prometheus.vectors import from_list_array, to_list_array
 from tests.news_rows import article, news_table, regime_table
 
-FIRST, CUT, LAST = dt.date(2024, 1, 29), dt.date(2024, 2, 15), dt.date(2024, 3, 1)
+FIRST, CUT, LAST = dt.date(2024, 2, 6), dt.date(2024, 2, 15), dt.date(2024, 2, 23)
 NAMES = tuple(f"N{i}.US" for i in range(6))
 TABLE = "numeric_window_embeddings"
 
 
 def small_market(root: Path) -> Lake:
-    """Raw rows of five weeks: prices known an hour past the close, two sectors, an article a session."""
+    """Raw rows of three weeks: prices known an hour past the close, two sectors, an article a session."""
     lake = Lake.open(root, create=True)
     sessions = exchange_sessions("XNYS", FIRST, LAST)
     ensure_sessions(lake, "XNYS", FIRST, LAST)

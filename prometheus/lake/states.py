@@ -154,7 +154,7 @@ class StateCache:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             groups.write_parquet(temporary, compression="lz4", statistics=False)
             temporary.replace(self._path)
-        except OSError:
+        except (OSError, pl.exceptions.PolarsError):  # a full disk comes as either
             temporary.unlink(missing_ok=True)
 
 

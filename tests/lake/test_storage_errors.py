@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 from deltalake.exceptions import DeltaError
 
@@ -101,6 +102,23 @@ def test_a_lake_that_was_taken_away_is_not_made_anew(lake: Lake) -> None:
         with pytest.raises(StorageError, match="moved or removed"):
             write()
     assert not Path(lake.location.root).exists()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), pl.exceptions.ComputeError("File too large")])
+def test_sums_that_cannot_be_kept_are_done_without(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    lake.deliver("prices_daily", price_rows(days_from(dt.date(2020, 1, 1), 2), ["A"]))
+    wanted = lake.states("prices_daily")
+    shutil.rmtree(Path(lake.location.root) / "cache")
+
+    def fails(self: pl.DataFrame, file: Path, **options: object) -> None:
+        file.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", fails)
+    assert (lake.states("prices_daily").states == wanted.states).all()
+    assert [p.name for p in (Path(lake.location.root) / "cache").rglob("*.*")] == []
 
 
 def test_a_command_prints_the_sentence_alone(capsys: pytest.CaptureFixture[str]) -> None:

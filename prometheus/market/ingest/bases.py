@@ -42,33 +42,44 @@ _SPLIT = 0.1
 """Log factor beyond which one session's volume, which moved against its close, proves a split."""
 
 
-def slack(held: pl.Expr, told: pl.Expr, by: Sequence[str]) -> pl.Expr:
-    """Relative difference at which two prices count as alike: noise, and printing with some margin."""
-    return NOISE + _MARGIN * _rounding(held, told, by)
+def compared(rows: pl.DataFrame, fields: Sequence[str], by: Sequence[str]) -> pl.DataFrame:
+    """Compare what is held with what a file says, cell by cell.
 
-
-def _rounding(held: pl.Expr, told: pl.Expr, by: Sequence[str]) -> pl.Expr:
-    """Relative difference that printing can make: half a unit of each price.
-
-    Held prices that were brought to another base are printed to no decimals any more, but carry the rounding of the
+    Held numbers that were brought to another base are printed to no decimals any more, but carry the rounding of the
     file they came from; files of one source are printed alike.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        The fields as held, and with the prefix TOLD as the file has them.
+    fields : sequence of str
+    by : sequence of str
+        Columns of groups that are printed alike.
+
+    Returns
+    -------
+    polars.DataFrame
+        With ``slack_<field>``, the relative difference at which two numbers count as alike (noise, and printing with
+        some margin); ``same_<field>``, whether they can be one number printed twice, which with the same decimals is
+        printed the same; ``finer_<field>``, whether what is held has more decimals than the file prints.
     """
-    of_file, of_held = _units(held, told, by)
-    return 0.5 * (of_file / told + pl.max_horizontal(of_held, of_file * held / told) / held)
-
-
-def _alike(held: pl.Expr, told: pl.Expr, by: Sequence[str]) -> pl.Expr:
-    """Whether two prices can be one number printed twice: with the same decimals it is printed the same."""
-    of_file, of_held = _units(held, told, by)
-    equally = (of_held - of_file).abs() < 0.1 * of_file
-    apart = (held / told - 1).abs()
-    return apart <= NOISE + pl.when(equally).then(0.0).otherwise(_rounding(held, told, by))
-
-
-def _units(held: pl.Expr, told: pl.Expr, by: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:
-    """Last decimal the file prints, and the one held prices were printed with (0 where they were brought)."""
-    of_held = _coarsest(pl.when(printed(held)).then(_unit(held)), by).fill_null(0.0)
-    return _coarsest(_unit(told), by), of_held
+    units = [_unit(pl.col(p + f)).alias(f"__unit_{p}{f}") for f in fields for p in ("", TOLD)]
+    out = rows.with_columns(units)
+    for f in fields:
+        unit, of_file = pl.col(f"__unit_{f}"), _coarsest(pl.col(f"__unit_{TOLD}{f}"), by)
+        of_held = _coarsest(pl.when(unit > 0).then(unit), by).fill_null(0.0)
+        out = out.with_columns(of_file.alias(f"__file_{f}"), of_held.alias(f"__held_{f}"))
+    for f in fields:
+        held, told = pl.col(f), pl.col(TOLD + f)
+        of_file, of_held = pl.col(f"__file_{f}"), pl.col(f"__held_{f}")
+        rounding = 0.5 * (of_file / told + pl.max_horizontal(of_held, of_file * held / told) / held)
+        equally = (of_held - of_file).abs() < 0.1 * of_file
+        out = out.with_columns(
+            (NOISE + _MARGIN * rounding).alias(f"slack_{f}"),
+            ((held / told - 1).abs() <= NOISE + pl.when(equally).then(0.0).otherwise(rounding)).alias(f"same_{f}"),
+            (pl.col(f"__unit_{f}") < 0.5 * of_file).alias(f"finer_{f}"),
+        )
+    return out.drop(c for c in out.columns if c.startswith(("__unit_", "__file_", "__held_")))
 
 
 def _coarsest(units: pl.Expr, by: Sequence[str]) -> pl.Expr:
@@ -76,16 +87,6 @@ def _coarsest(units: pl.Expr, by: Sequence[str]) -> pl.Expr:
     least = units.min().over(by)
     proved = units.count().over(by) >= _PROVING
     return pl.when(proved | least.is_null()).then(least).otherwise(pl.min_horizontal(least, pl.lit(_CENT)))
-
-
-def printed(value: pl.Expr) -> pl.Expr:
-    """Whether a number has as few decimals as files print."""
-    return _unit(value) > 0
-
-
-def finer(held: pl.Expr, told: pl.Expr, by: Sequence[str]) -> pl.Expr:
-    """Whether a held number has more decimals than the file prints, so that the file never said it."""
-    return _unit(held) < 0.5 * _coarsest(_unit(told), by)
 
 
 def _unit(value: pl.Expr) -> pl.Expr:
@@ -123,27 +124,19 @@ def measure(pairs: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         rows = rows.with_columns(
             pl.when(usable).then(held).alias(field), pl.when(usable).then(told).alias(TOLD + field)
         )
-    for field in FIELDS:
-        rows = rows.with_columns(
-            (pl.col(field) / pl.col(TOLD + field)).alias(f"ratio_{field}"),
-            _rounding(pl.col(field), pl.col(TOLD + field), by).alias(f"rounding_{field}"),
-            _alike(pl.col(field), pl.col(TOLD + field), by).alias(f"alike_{field}"),
-        )
-    rows = rows.with_columns(
-        (pl.col("volume") / pl.col(f"{TOLD}volume")).alias("ratio_volume"),
-        (0.5 / pl.col("volume") + 0.5 / pl.col(f"{TOLD}volume")).alias("rounding_volume"),
+    volume, told_volume = pl.col("volume"), pl.col(f"{TOLD}volume")
+    rows = compared(rows, FIELDS, by).with_columns(
+        *((pl.col(f) / pl.col(TOLD + f)).alias(f"ratio_{f}") for f in MEASURED),
+        (NOISE + 0.5 * _MARGIN * (1.0 / volume + 1.0 / told_volume)).alias("slack_volume"),
     )
     rows = rows.with_columns(pl.col(f"ratio_{f}").median().over(by).alias(f"m_{f}") for f in MEASURED)
-    rows = rows.with_columns((NOISE + _MARGIN * pl.col(f"rounding_{f}")).alias(f"slack_{f}") for f in MEASURED)
+    agrees = {f: (pl.col(f"ratio_{f}") / pl.col(f"m_{f}") - 1).abs() <= 2 * pl.col(f"slack_{f}") for f in FIELDS}
     groups = rows.group_by(by, maintain_order=True).agg(
         *(pl.col(f"m_{f}").first() for f in MEASURED),
-        *(pl.col(f"ratio_{f}").count().alias(f"n_{f}") for f in FIELDS),
         *(pl.col(f"slack_{f}").median() for f in MEASURED),
-        *(pl.col(f"alike_{f}").mean().alias(f"same_{f}") for f in FIELDS),
-        *(
-            ((pl.col(f"ratio_{f}") / pl.col(f"m_{f}") - 1).abs() <= 2 * pl.col(f"slack_{f}")).mean().alias(f"agree_{f}")
-            for f in FIELDS
-        ),
+        *(pl.col(f"ratio_{f}").count().alias(f"n_{f}") for f in FIELDS),
+        *(pl.col(f"same_{f}").mean() for f in FIELDS),
+        *(agrees[f].mean().alias(f"agree_{f}") for f in FIELDS),
     )
     return groups.select(*by, *_factors())
 

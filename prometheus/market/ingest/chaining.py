@@ -26,7 +26,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prometheus.market.ingest.bases import FIELDS, MEASURED, TOLD, finer, printed, slack
+from prometheus.market.ingest.bases import FIELDS, MEASURED, TOLD, compared
 from prometheus.market.ingest.seams import ANCHORS, DAY, FACTORS, NAME, Seam
 from prometheus.market.ingest.silence import SILENT
 from prometheus.market.ingest.tally import FILE, Tally
@@ -294,24 +294,32 @@ class Rebasing:
         """
         key = [NAME, DAY]
         rows = self._unsilenced(rows)
-        mine = rows.filter(~pl.col("withdrawn")).join(self.final, on=NAME, maintain_order="left")
         beside = self.seam.common.select(*key, "__v", *(pl.col(f).alias(f"__was_{f}") for f in _SCALED))
+        mine = rows.filter(~pl.col("withdrawn")).join(self.final, on=NAME, maintain_order="left")
         said = mine.select(*key, *(pl.col(f).alias(TOLD + f) for f in _SCALED))
-        scaled = _scaled(mine).join(beside, on=key, how="left").join(said, on=key)
-        pairs = [(pl.col(f"__was_{f}"), pl.col(TOLD + f)) for f in _SCALED]
-        brought = pl.any_horizontal(~printed(was) for was, _ in pairs)
-        brought |= pl.any_horizontal(finer(was, told, [NAME]) for was, told in pairs) & (pl.col("__v") > 0)
-        for f in _SCALED:
-            was, moved = pl.col(f"__was_{f}"), pl.col(_factor_of(f)) != 1
-            most = 2 * pl.max_horizontal(slack(was, pl.col(TOLD + f), [NAME]), "__slack")
-            apart = (pl.col(f) / was - 1).abs()
-            near = apart <= pl.when(moved | brought).then(most).otherwise(_ARITHMETIC)
-            scaled = scaled.with_columns(near.alias(f"__near_{f}"), moved.alias(f"__moved_{f}"))
+        scaled = _scaled(mine).join(beside, on=key, how="left", maintain_order="left")
+        moved = {f: pl.col(_factor_of(f)) != 1 for f in _SCALED}
+        revised, kept = pl.col("__v") > 0, pl.any_horizontal(*moved.values())
+        equal = pl.all_horizontal(pl.col(f).eq_missing(pl.col(f"__was_{f}")) for f in _SCALED)
+        asked = scaled.filter((revised | kept) & ~equal).join(said, on=key)
+        settled = asked.rename({f: f"__now_{f}" for f in _SCALED} | {f"__was_{f}": f for f in _SCALED})
+        settled = compared(settled, _SCALED, [NAME])
+        brought = revised & pl.any_horizontal(pl.col(f"finer_{f}") for f in _SCALED)
+        apart = {f: (pl.col(f"__now_{f}") / pl.col(f) - 1).abs() for f in _SCALED}
+        most = {f: 2 * pl.max_horizontal(f"slack_{f}", "__slack") for f in _SCALED}
+        settled = settled.with_columns(
+            (apart[f] <= pl.when(moved[f] | brought).then(most[f]).otherwise(_ARITHMETIC)).alias(f"__near_{f}")
+            for f in _SCALED
+        )
         # A row that is corrected anyway is taken from the file as a whole.
         whole = pl.all_horizontal(pl.col(f"__near_{f}").fill_null(True) for f in _SCALED)
-        held = {f: pl.col(f"__near_{f}") & (pl.col(f"__moved_{f}") | whole) for f in _SCALED}
-        scaled = scaled.with_columns(pl.when(held[f]).then(f"__was_{f}").otherwise(f).alias(f) for f in _SCALED)
-        return pl.concat([rows.join(scaled, on=key, how="anti", maintain_order="left"), scaled.select(rows.columns)])
+        settled = settled.with_columns(
+            pl.when(pl.col(f"__near_{f}") & (moved[f] | whole)).then(f).otherwise(f"__now_{f}").alias(f)
+            for f in _SCALED
+        ).select(rows.columns)
+        rest = scaled.select(rows.columns).join(settled, on=key, how="anti", maintain_order="left")
+        others = rows.join(scaled, on=key, how="anti", maintain_order="left")
+        return pl.concat([others, rest, settled])
 
     def _unsilenced(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Take back silence where it would leave a held price or volume beside a close on another base."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import partial
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from prometheus.lake.validation import validate
 RAW = [t.name for t in CONTRACTS.values() if t.layer == "raw" and t.is_versioned]
 KNOWN_BY = dt.datetime(2024, 6, 14, 23, 59, 59, 999999, tzinfo=dt.UTC)
 UNTIL = dt.datetime(2025, 3, 31, tzinfo=dt.UTC)
-noised = partial(with_noise, known_by=KNOWN_BY, until=UNTIL, seed=3, names=("AAPL.US", "ACME.US", "NEW.US"))
+noised = functools.partial(with_noise, known_by=KNOWN_BY, until=UNTIL, seed=3, names=("AAPL.US", "ACME.US", "NEW.US"))
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,7 @@ def frame(rows: Any) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(rows))
 
 
+@functools.cache
 def replaced(lake: Lake, table: str) -> tuple[pl.DataFrame, pl.DataFrame, Replaced]:
     rows = lake.read(table, every_version=True)
     after = noised(contract(table), rows)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prometheus.market.ingest.bases import MEASURED, TOLD, measure, printed
+from prometheus.market.ingest.bases import MEASURED, TOLD, compared, measure
 
 RNG = np.random.default_rng(3)
 CLOSE = 20.0 + RNG.random(10) * 5
@@ -98,6 +98,19 @@ def test_rounding_alone_is_no_new_base(decimals: int) -> None:
         assert set(rows.select("r_adjusted_close", "r_close", "r_volume", "doubt").rows()) == {(1.0, 1.0, 1.0, False)}
 
 
+def test_what_was_brought_to_a_base_is_measured_as_finely_as_its_file_is_printed() -> None:
+    held, told = CLOSE * 1.00371234567, np.round(CLOSE / 1.0002, 6)
+    columns = {"close": held, "adjusted_close": held, "volume": VOLUME}
+    columns |= {TOLD + "close": told, TOLD + "adjusted_close": told, TOLD + "volume": VOLUME}
+    row = measure(pl.DataFrame({"name": ["A"] * 10, **columns}), ["name"]).row(0, named=True)
+    assert row["r_adjusted_close"] == pytest.approx(1.00371234567 * 1.0002, rel=1e-7)
+    held = CLOSE * 1.0002
+    columns |= {"close": held, "adjusted_close": held, TOLD + "close": np.round(CLOSE, 6)}
+    columns |= {TOLD + "adjusted_close": np.round(CLOSE, 6)}
+    row = measure(pl.DataFrame({"name": ["A"] * 10, **columns}), ["name"]).row(0, named=True)
+    assert row["r_adjusted_close"] == pytest.approx(1.0002, rel=1e-7)
+
+
 def test_a_factor_recomputed_in_single_precision_is_no_new_base() -> None:
     columns = {"close": CLOSE, "adjusted_close": CLOSE, "volume": VOLUME}
     columns |= {TOLD + c: np.round(v * (1 + 3e-6), 6) for c, v in columns.items()}
@@ -155,14 +168,9 @@ def test_groups_do_not_touch_each_other() -> None:
 
 
 def test_numbers_as_files_print_them() -> None:
-    values = pl.DataFrame({"x": [12.0, 12.34, 0.123456, 123456.789, 1 / 3, 12.34 * 1.00371234567, 1e9, None]})
-    assert values.select(printed(pl.col("x"))).to_series().to_list() == [
-        True,
-        True,
-        True,
-        True,
-        False,
-        False,
-        True,
-        None,
-    ]
+    """A file of six decimals never said a third, nor what a factor made of a price; it may have said less."""
+    held = [12.0, 12.34, 0.123456, 123456.789, 1 / 3, 12.34 * 1.00371234567, 1e9, None]
+    told = [1.123456, 2.2, 3.3, 4.4, 5.5, 6.6, 7.7, 8.8]
+    rows = pl.DataFrame({"name": ["A"] * 8, "close": held, TOLD + "close": told})
+    finer = compared(rows, ["close"], ["name"])["finer_close"].to_list()
+    assert finer == [False, False, False, False, True, True, False, None]

@@ -180,6 +180,17 @@ def test_an_old_file_of_the_very_same_sessions_is_not_heard(lake: Lake) -> None:
     assert lake.version("prices_daily") == version
 
 
+def test_a_correction_of_one_cent_is_heard_after_a_restatement(lake: Lake) -> None:
+    source = Vendor(SESSIONS, ("A",), {("A", 25): 0.01}, decimals=2)
+    deliver(lake, source.instant(20), source.file(20, 0, 20))
+    deliver(lake, source.instant(40), source.file(40, 0, 40))
+    cent = pl.when(pl.col("as_of_date") == SESSIONS.dates[7].item()).then(0.01).otherwise(0.0)
+    rows = pl.DataFrame(pl.from_arrow(source.file(40, 0, 40))).with_columns((pl.col("close") + cent).round(2))
+    total, _ = deliver(lake, source.instant(41), rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    assert (total.new, total.corrected) == (0, 1)
+    assert known(lake)["close"].to_list() == rows["close"].to_list()
+
+
 # -- parts of a history --
 
 
