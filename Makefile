@@ -33,13 +33,14 @@ lint: $(STAMP) ## ruff and mypy
 
 soak: $(STAMP) ## long evidence: faults, fuzz, studies
 	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m "not soak and not bench" --cov=prometheus --cov-report=term --cov-fail-under=90
 
 bench: $(STAMP) ## ratios against limits and peers
 	$(BIN)/python -m pytest -m bench -s
 
 docs: $(STAMP) ## rewrite the generated pages (lake/README.md, docs/reference)
 	$(BIN)/python -m prometheus.cli.docs
-	PROMETHEUS_REWRITE_PAGES=1 $(BIN)/python -m pytest -q tests/cli/test_errors_page.py
+	PROMETHEUS_REWRITE_PAGES=1 $(BIN)/python -m pytest -q tests/cli/test_errors_page.py tests/contract/test_what_catches_what.py
 
 clean: ## remove the environment, caches and build output (never the lake)
 	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

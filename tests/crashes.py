@@ -176,7 +176,12 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
 
 def began(root: Path, runs: int = 1) -> bool:
     """Whether that many runs have written down that they started (or more about themselves): a chunk begins then."""
-    return len(list((root / "operations" / "job_runs" / "_delta_log").glob("*.json"))) > runs
+    return book_entries(root) > runs
+
+
+def book_entries(root: Path) -> int:
+    """Commits to the book of runs: the one that made the table, and one an event."""
+    return len(list((root / "operations" / "job_runs" / "_delta_log").glob("*.json")))
 
 
 def without_override() -> None:
@@ -193,3 +198,19 @@ def make_read_only(root: Path, *, writable: bool = False) -> None:
 def refusals(done: subprocess.CompletedProcess[str]) -> Sequence[str]:
     """Lines of refusal a command ended with."""
     return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], words: str) -> None:
+    """A command ended with one sentence of refusal, which holds some words, and printed nothing else."""
+    assert (done.returncode, done.stdout, len(refusals(done))) == (1, "", 1), done.stderr
+    assert words in refusals(done)[0]
+    assert "Traceback" not in done.stderr
+
+
+def run_forbidden(command: Command, lake: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command on a lake it may not write to."""
+    make_read_only(lake)
+    try:
+        return run(command, lake, prepare=without_override)
+    finally:
+        make_read_only(lake, writable=True)

@@ -28,7 +28,7 @@ def build_demo_lake(root: Path) -> Lake:
 
 
 UNREAD = ("news_links", "fundamentals", "issuer_documents", "macro_texts", "profiles", "factors_daily", "issuers")
-"""Raw tables no stage reads so far: thousands of files that a copy to work on can do without."""
+"""Raw tables that numeric windows (but for fundamentals), regimes and news do not read: files a copy can do without."""
 
 
 def copy_lake(source: Path, target: Path, only: str | None = None) -> Lake:

@@ -12,7 +12,7 @@ def reference_slots(
     window: int,
     horizons: Sequence[int] = (5, 10, 21, 42, 63),
 ) -> dict[str, float]:
-    """Slots of num-regime-core-v1 before centring and clipping, of the window that ends with the series.
+    """Slots of the blocks window, scales and stability before centring and clipping, of the window that ends with the series.
 
     ``returns`` are log returns of consecutive sessions, None where unknown; ``log_volume`` likewise.
     """
@@ -83,4 +83,34 @@ def reference_slots(
         m = sum(v) / len(v)
         spread = math.sqrt(sum((a - m) ** 2 for a in v) / len(v)) / scale
         out["scales.volume_dispersion"] = math.log(max(spread, 0.05))
+    out.update(_stability(r, path, log_volume, window, sigma))
+    return out
+
+
+def _stability(
+    r: list[float | None], path: list[float], log_volume: Sequence[float | None], window: int, sigma: float
+) -> dict[str, float]:
+    out: dict[str, float] = {}
+    n = len(r)
+    illiquidity: list[float | None] = [None] * max(n - 252, 0)
+    for s in range(max(n - 252, 0), n):
+        terms = [
+            max(abs(x), 1e-5) * math.exp(-v)
+            for x, v in zip(r[max(s - 20, 0) : s + 1], log_volume[max(s - 20, 0) : s + 1], strict=True)
+            if x is not None and v is not None
+        ]
+        illiquidity.append(math.log(sum(terms) / len(terms)) if len(terms) >= 10 else None)
+    past = sorted(a for a in illiquidity[-252:] if a is not None)
+    for s in range(n - window, n):
+        lag = s - n + 1
+        x = [v for v in r[max(s - 20, 0) : s + 1] if v is not None]
+        if x:
+            rms = math.sqrt(sum(v * v for v in x) / len(x))
+            out[f"stability.volatility[{lag}]"] = math.log(max(rms / sigma, 0.05))
+        peak = max(path[max(s - window + 1, 0) : s + 1])
+        out[f"stability.drawdown[{lag}]"] = (peak - path[s]) / (sigma * math.sqrt(window))
+        now = illiquidity[s]
+        if now is not None and len(past) >= 63:
+            low, middle, high = (past[math.floor(q * (len(past) - 1))] for q in (0.25, 0.5, 0.75))
+            out[f"stability.illiquidity[{lag}]"] = (now - middle) / max((high - low) / 1.349, 0.1)
     return out

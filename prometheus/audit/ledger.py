@@ -24,6 +24,9 @@ from prometheus.runtime.withdrawal import WITHDRAWN, latest_lineage, withdraw
 
 _TIMES = ("as_of_date", "as_of_year")
 
+ONE_EACH = "1"
+"""What a row stands for in most tables: one key of its lineage."""
+
 
 class LedgerCheck:
     """Examination of the books.
@@ -131,10 +134,12 @@ class LedgerCheck:
                 for name, conditions in (("sure", sure), ("maybe", maybe))
             )
             source = self._lake.source(table, where=where, every_version=True)
+            stands_for = dict.fromkeys(o.holding.counts for o in mine)
+            keys = "".join(f', sum({c})::BIGINT AS "{c}"' for c in stands_for if c != ONE_EACH)
             rows = connection.sql(
-                f"SELECT as_of_date, {held}, count(*) AS n FROM ({source}) GROUP BY ALL ORDER BY ALL"
+                f'SELECT as_of_date, {held}, count(*) AS "{ONE_EACH}"{keys} FROM ({source}) GROUP BY ALL ORDER BY ALL'
             ).to_arrow_table()
-            out.append(_Counts(", ".join(f"{k}={v}" for k, v in surface), mine, pl.DataFrame(pl.from_arrow(rows))))
+            out.append(_Counts(where, mine, pl.DataFrame(pl.from_arrow(rows))))
         return out
 
     def _disagreements(self, table: str, counts: Sequence[_Counts]) -> Iterator[Finding]:
@@ -164,8 +169,9 @@ class LedgerCheck:
 
     def _untold(self, table: str, counts: Sequence[_Counts], strangers: Sequence[str]) -> Iterator[Finding]:
         told = {key: set(rows["as_of_date"]) for key, rows in self._lineage.partition_by(*OWNER, as_dict=True).items()}
-        makers = [s for s in self._stages if table in s.outputs]
+        writers = [s for s in self._stages if table in s.outputs]
         for part in counts:
+            makers = [s for s in writers if _may_write(s, table, part.partition)] or writers
             days = part.untold([told.get(o.key, set()) for o in part.owners])
             if days.height == 0:
                 continue
@@ -189,17 +195,27 @@ class LedgerCheck:
 
 @dataclass(frozen=True)
 class _Counts:
-    """Rows of one surface by day and by whose they are: ``sure`` and ``maybe`` are lists with a flag an owner."""
+    """Rows of one surface by day and by whose they are.
 
-    surface: str
+    ``sure`` and ``maybe`` are lists with a flag an owner; a column for each ``counts`` of a holding says how many keys
+    of lineage the rows stand for, ``1`` how many there are.
+    """
+
+    partition: Mapping[str, Any]
     owners: Sequence[Owner]
     rows: pl.DataFrame
 
+    @property
+    def surface(self) -> str:
+        """The partition in words."""
+        return ", ".join(f"{column}={value}" for column, value in self.partition.items())
+
     def against(self, owner: int, lineage: pl.DataFrame) -> pl.DataFrame:
         """Days of lineage whose number of rows is another; ``held`` is what there is."""
+        keys = pl.col(self.owners[owner].holding.counts)
         counts = self.rows.group_by("as_of_date").agg(
-            pl.col("n").filter(pl.col("sure").list.get(owner)).sum().alias("held"),
-            pl.col("n").filter(pl.col("maybe").list.get(owner)).sum().alias("more"),
+            keys.filter(pl.col("sure").list.get(owner)).sum().alias("held"),
+            keys.filter(pl.col("maybe").list.get(owner)).sum().alias("more"),
         )
         both = lineage.join(counts, on="as_of_date", how="left").with_columns(pl.col("held", "more").fill_null(0))
         fits = (pl.col("held") <= pl.col("num_keys")) & (pl.col("num_keys") <= pl.col("held") + pl.col("more"))
@@ -212,7 +228,13 @@ class _Counts:
             for day, sure, maybe in self.rows.select("as_of_date", "sure", "maybe").iter_rows()
         ]
         nobody = pl.Series([not any(f) for f in flags], dtype=pl.Boolean)
-        return self.rows.filter(nobody).group_by("as_of_date").agg(pl.col("n").sum()).sort("as_of_date")
+        return self.rows.filter(nobody).group_by("as_of_date").agg(pl.col(ONE_EACH).sum().alias("n")).sort("as_of_date")
+
+
+def _may_write(stage: Stage[Any], table: str, partition: Mapping[str, Any]) -> bool:
+    """Whether rows a stage makes, with its default settings on any of its surfaces, can lie in a partition."""
+    made = [stage.carried(stage.params(**surface)).get(table, {}) for surface in stage.surfaces]
+    return any(all(partition.get(column, value) == value for column, value in carried.items()) for carried in made)
 
 
 def _close(lake: Lake, run_id: str) -> str:

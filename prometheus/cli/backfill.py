@@ -10,9 +10,11 @@ from prometheus.cli.command import EXIT_INTERRUPTED
 from prometheus.cli.config import flag_of, markets_from, node_of, params_for, required
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import Lake
-from prometheus.runtime import RunOptions, RunSummary, progress_for, run_stage
+from prometheus.runtime import RunOptions, RunSummary, Upcoming, progress_for, run_stage
 from prometheus.runtime.progress import Progress
+from prometheus.spaces.joint import SPACES
 from prometheus.stages import stage
+from prometheus.stages.joint.upstream import Request, steps_to
 
 
 def backfill(
@@ -23,10 +25,11 @@ def backfill(
     first: dt.date,
     last: dt.date,
     variants: Sequence[str] = ("v0",),
+    space: str | None = None,
     options: RunOptions | None = None,
     progress: Progress | None = None,
 ) -> list[RunSummary]:
-    """Build the regime context of some regions over a range: regimes, NEWS vectors, statistics, joint rows.
+    """Build a joint space over a range, and everything upstream of it: windows, regimes, texts, other spaces.
 
     Parameters
     ----------
@@ -35,9 +38,11 @@ def backfill(
         As composed for the job; its nodes give each stage's settings.
     regions : sequence of str
     first, last : date
-        Both included.
+        Both included; texts that are joined as last known are built as far back as they may be old.
     variants : sequence of str
         Variants of the space to build; a calibrated one brings the statistics it needs.
+    space : str, optional
+        Name of the space; the configured one when None.
     options : RunOptions, optional
     progress : Progress, optional
 
@@ -49,13 +54,28 @@ def backfill(
     progress = progress or progress_for(quiet=True)
     markets = markets_from(config)
     summaries: list[RunSummary] = []
+    upcoming = Upcoming()
 
-    def step(name: str, given: Mapping[str, Any]) -> bool:
+    def resolve(name: str, given: Mapping[str, Any]) -> Any:
+        stage_name = SPACES[name].stage
+        node = node_of(config, stage_name)
+        _check_base(node, params_for(stage(stage_name).params, node, given).calibrate)  # type: ignore[attr-defined]
+        return params_for(stage(stage_name).params, node, given)
+
+    def step(name: str, given: Mapping[str, Any], begin: dt.date) -> bool:
         declared = stage(name)
         params = params_for(declared.params, node_of(config, name), given)
         try:
             summary = run_stage(
-                lake, declared, params, first, last, options=options, markets=markets, progress=progress
+                lake,
+                declared,
+                params,
+                begin,
+                last,
+                options=options,
+                markets=markets,
+                progress=progress,
+                upcoming=upcoming,
             )
         except MissingInputError:
             if options is None or not options.dry_run or not summaries:
@@ -66,32 +86,24 @@ def backfill(
         summaries.append(summary)
         return not summary.interrupted
 
-    space: list[Any] = [
-        params_for(stage("joint_regime_context").params, node_of(config, "joint_regime_context"), {"variant": v})
-        for v in variants
-    ]
-    node = node_of(config, "joint_regime_context")
-    for params in space:
-        if params.calibrate:
-            base = params_for(stage("joint_regime_context").params, node, {"variant": params.calibrate})
-            _check_calibration(params, base, sorted(node.get("variants") or {}))
-    region = {"region": tuple(regions)}
-    for name in ("regime_prototypes", "regimes"):
-        if not step(name, region):
-            return summaries
-    for text_variant in dict.fromkeys(p.text_variant for p in space):
-        if not step("text_embeddings", {"variant": text_variant}):
-            return summaries
-    fitted: set[str] = set()
-    for params in space:
-        base = params.calibrate
-        if base and base not in fitted:
-            fitted.add(base)
-            if not step("branch_statistics", {**region, "variant": base}):
-                return summaries
-        if not step("joint_regime_context", {**region, "variant": params.variant}):
+    request = Request(tuple(regions), tuple(markets.of_region(r).market_id for r in regions))
+    for needed in steps_to(SPACES[space or str(config.space.name)], variants, request, resolve):
+        if not step(needed.stage, needed.given, first - dt.timedelta(days=needed.back)):
             return summaries
     return summaries
+
+
+def _check_base(node: Mapping[str, Any], base: str) -> None:
+    """Refuse statistics of a variant that nobody declared.
+
+    Raises
+    ------
+    RequestError
+        Listing those there are.
+    """
+    declared = sorted(node.get("variants") or {})
+    if base and base not in declared:
+        raise RequestError(f"calibrate={base!r} names no variant of conf/space; there are {', '.join(declared)}")
 
 
 def backfill_from_config(config: Any) -> int:
@@ -136,27 +148,6 @@ def names_of(config: Any, key: str) -> list[str]:
     if not names or not all(names):
         raise RequestError(f"{key} must name at least one, for example {key}=[...]; got {value!r}")
     return names
-
-
-def _check_calibration(params: Any, base: Any, declared: Sequence[str]) -> None:
-    """Refuse to centre and scale branches by the statistics of other branches.
-
-    Raises
-    ------
-    RequestError
-        When the base is no declared variant, or its branches are not the ones to be calibrated.
-    """
-    if base.variant not in declared:
-        raise RequestError(
-            f"calibrate={base.variant!r} names no variant of conf/space; there are {', '.join(declared)}"
-        )
-    same = ("text_model_id", "text_variant", "numeric_model_id", "regime_variant", "language", "proxy", "cutoff")
-    different = [name for name in same if getattr(params, name) != getattr(base, name)]
-    if different:
-        said = "; ".join(f"{n} is {getattr(params, n)!r} here and {getattr(base, n)!r} there" for n in different)
-        raise RequestError(
-            f"variant {params.variant!r} cannot be calibrated by {base.variant!r}, whose branches are others: {said}"
-        )
 
 
 def _workers(value: Any) -> int | None:

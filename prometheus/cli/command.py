@@ -15,6 +15,9 @@ from prometheus.errors import PrometheusError, RequestError
 from prometheus.runtime.params import StageParams
 
 EXIT_INTERRUPTED = 130
+LARGEST = 2**31 - 1
+"""Most of anything a flag can ask for."""
+
 _LOG = logging.getLogger("prometheus")
 
 
@@ -27,13 +30,15 @@ def parse_day(text: str) -> dt.date:
 
 
 def positive(text: str) -> int:
-    """Parse a whole number of at least one."""
+    """Parse a whole number of at least one that counts something: rows, days, threads."""
     try:
         number = int(text)
     except ValueError:
         number = 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    if number > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text} is more than there can be; {LARGEST:,} is the most")
     return number
 
 
@@ -44,9 +49,9 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json-logs", action="store_true", help="progress and summary as JSON lines")
 
 
-def add_range_flags(parser: argparse.ArgumentParser) -> None:
-    """``--as-of D`` or ``--date-range S E``, one of them required."""
-    group = parser.add_mutually_exclusive_group(required=True)
+def add_range_flags(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """``--as-of D`` or ``--date-range S E``, one of them required unless said otherwise."""
+    group = parser.add_mutually_exclusive_group(required=required)
     group.add_argument("--as-of", type=parse_day, metavar="D", help="one date, YYYY-MM-DD")
     group.add_argument(
         "--date-range", type=parse_day, nargs=2, metavar=("S", "E"), help="first and last date, both included"

@@ -13,14 +13,22 @@ import prometheus
 from prometheus.clock import Markets
 from prometheus.errors import RequestError
 from prometheus.runtime.params import StageParams
+from prometheus.stages import joint
 
 NODES: dict[str, tuple[str, ...]] = {
+    "returns": (),
+    "factors": (),
+    "scenarios": (),
+    "encoder_fits": ("encoder.fit",),
     "numeric_embeddings": ("encoder.numeric",),
+    "scenario_embeddings": ("encoder.numeric",),
     "regime_prototypes": ("encoder.numeric", "engine.regime"),
     "regimes": ("encoder.numeric", "engine.regime"),
     "text_embeddings": ("encoder.text",),
-    "branch_statistics": ("space",),
-    "joint_regime_context": ("space",),
+    "profile_text_embeddings": ("encoder.text",),
+    "document_text_embeddings": ("encoder.text",),
+    "macro_text_embeddings": ("encoder.text",),
+    **dict.fromkeys(joint.stage_names(), ("space",)),
 }
 """Which configuration nodes hold a stage's parameters; keys there are the parameters' own names."""
 
@@ -116,13 +124,23 @@ def node_of(config: Any, stage: str) -> dict[str, Any]:
 
     merged: dict[str, Any] = {}
     for path in NODES.get(stage, ()):
-        found = OmegaConf.select(config, path)
+        found = OmegaConf.select(config, path) if path != "space" else _space_node(config, stage)
         node: Any = OmegaConf.to_container(found, resolve=True) if found is not None else {}
         if path == "encoder.numeric":
             # What an encoder takes depends on which one it is, so its settings travel as one parameter.
             node = {"encoder": node.pop("name"), "encoder_settings": node} if node else {}
         merged.update(node)
     return merged
+
+
+def _space_node(config: Any, stage: str) -> Any:
+    """Settings of the space a stage belongs to: as composed for the configured one, else as its file has them."""
+    from omegaconf import OmegaConf
+
+    name = joint.space_name_of(stage)
+    if OmegaConf.select(config, "space.name") == name:
+        return config.space
+    return OmegaConf.load(conf_dir() / "space" / f"{name}.yaml")
 
 
 def params_for(

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from prometheus.runtime.progress import Progress
 from prometheus.stages import stage
 
 EXAMPLE_DAY = dt.date(2025, 1, 31)
+SCENARIO_METHODS = ("historical", "bootstrap", "stressed", "parametric")
 
 
 def run_demo(root: str | None, *, config: str = "demo", quiet: bool = False, json_logs: bool = False) -> int:
@@ -86,36 +88,50 @@ def deliver_synthetic(lake: Lake, market: SyntheticConfig, progress: Progress) -
 
 
 def build_surfaces(lake: Lake, market: SyntheticConfig, progress: Progress, *, real_text: bool) -> int:
-    """Build numeric windows, regimes, NEWS vectors and the joint regime context over the market's whole span."""
+    """Build every surface over the market's whole span: windows, texts, joint spaces, a few scenarios, factors."""
     config = compose("backfill", [] if real_text else ["encoder/text=hashing"])
     first, last = dt.date.fromisoformat(str(market.first)), dt.date.fromisoformat(str(market.last))
     markets = markets_from(config)
-    numeric = stage("numeric_embeddings")
-    given = {"entity_type": ("INSTRUMENT", "SECTOR", "MARKET")}
-    summary = run_stage(
-        lake,
-        numeric,
-        params_for(numeric.params, node_of(config, numeric.name), given),
-        first,
-        last,
-        options=RunOptions(),
-        markets=markets,
-        progress=progress,
-    )
-    progress.say(summary.line(), **summary.record())
-    if summary.interrupted:
+
+    def run(name: str, begin: dt.date, end: dt.date, given: Mapping[str, Any]) -> bool:
+        declared = stage(name)
+        params = params_for(declared.params, node_of(config, name), given)
+        summary = run_stage(
+            lake, declared, params, begin, end, options=_DEMO_OPTIONS, markets=markets, progress=progress
+        )
+        progress.say(summary.line(), **summary.record())
+        return not summary.interrupted
+
+    if not run("numeric_embeddings", first, last, {"entity_type": ("INSTRUMENT", "SECTOR", "MARKET")}):
         return _interrupted(progress)
-    summaries = backfill(
-        lake,
-        config,
-        regions=sorted({m.region for m in market.markets}),
-        first=first,
-        last=last,
-        variants=("v0", "calibrated") if real_text else ("hashing", "hashing_calibrated"),
-        options=RunOptions(),
-        progress=progress,
-    )
-    return _interrupted(progress) if summaries and summaries[-1].interrupted else 0
+    for space in ("regime_context", "regime_macro", "assessment_context"):
+        summaries = backfill(
+            lake,
+            config,
+            regions=sorted({m.region for m in market.markets}),
+            first=first,
+            last=last,
+            variants=("v0", "calibrated") if real_text else ("hashing", "hashing_calibrated"),
+            space=space,
+            options=_DEMO_OPTIONS,
+            progress=progress,
+        )
+        if summaries and summaries[-1].interrupted:
+            return _interrupted(progress)
+    for name, given in _DEMO_EXTRAS:
+        if not run(name, EXAMPLE_DAY, EXAMPLE_DAY, given):
+            return _interrupted(progress)
+    return 0 if run("factors", first, last, {}) and run("returns", first, last, {}) else _interrupted(progress)
+
+
+_DEMO_OPTIONS = RunOptions(chunk_days=252)
+"""Few names a day: larger chunks than a market of hundreds could have."""
+
+_DEMO_EXTRAS: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("scenarios", {"name": "demo", "method": SCENARIO_METHODS, "num_paths": 20}),
+    ("scenario_embeddings", {}),
+    ("joint_stab_fragility_scenarios", {}),
+)
 
 
 def _interrupted(progress: Progress) -> int:

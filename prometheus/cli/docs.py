@@ -10,10 +10,12 @@ from pathlib import Path
 import prometheus
 from prometheus.cli.lake_commands import type_name
 from prometheus.cli.stage_graph import show_stages
+from prometheus.cli.surface import slots_page
 from prometheus.lake import ALL_TABLES, TableContract
 
 _LAYERS = {
     "raw": "What users bring. Every version of a row is kept, told apart by `known_at`.",
+    "derived": "What prices come to, for people and SQL.",
     "embeddings": "The three surfaces and the statistics that calibrate them.",
     "engines": "What the heads on the embeddings write.",
     "operations": "The lake's own books.",
@@ -72,7 +74,7 @@ def stages_page() -> str:
     )
 
 
-PAGES = {"lake/README.md": lake_readme, "docs/reference/stages.md": stages_page}
+PAGES = {"lake/README.md": lake_readme, "docs/reference/stages.md": stages_page, "docs/reference/slots.md": slots_page}
 """Path in the checkout to what writes it."""
 
 

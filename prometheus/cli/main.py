@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from prometheus import __version__
-from prometheus.cli import audit
+from prometheus.cli import audit, surface
 from prometheus.cli.command import guarded
 from prometheus.cli.lake_care import add_actions
 
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sql(commands)
     _add_lake(commands)
     _add_stages(commands)
+    _add_surface(commands)
     _add_audit(commands)
     for name, text in JOBS.items():
         commands.add_parser(name, help=text, add_help=False)
@@ -154,6 +155,12 @@ def _add_stages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         return show_stages(graph=args.graph)
 
     stages.set_defaults(run=run)
+
+
+def _add_surface(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    surfaces = commands.add_parser("surface", help="what the numbers of an embedding mean")
+    actions = surfaces.add_subparsers(title="actions", required=True, metavar="ACTION")
+    surface.add_actions(actions.add_parser)
 
 
 def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from prometheus.errors import RequestError
 from prometheus.lake import contract
 
+_LONGEST = 400
+
 
 def run_sql(query: str, root: str | None = None, *, as_csv: bool = False, at: Sequence[str] = ()) -> int:
     """Run one query over the lake's views and print its result on stdout.
@@ -36,8 +38,37 @@ def run_sql(query: str, root: str | None = None, *, as_csv: bool = False, at: Se
         else:
             _print_table(list(result.columns), result.fetchall())
     except duckdb.Error as error:
-        raise RequestError(str(error).strip()) from None
+        raise RequestError(one_sentence(str(error))) from None
     return 0
+
+
+def one_sentence(said: str) -> str:
+    r"""Put DuckDB's several lines into one: what is wrong, what it would take instead, and where in the query.
+
+    Examples
+    --------
+    >>> one_sentence('Parser Error: syntax error at or near "selekt"\n\nLINE 1: selekt 1\n        ^^^^^^')
+    'Parser Error: syntax error at or near "selekt"; line 1, column 1'
+    """
+    body, _, place = said.strip().partition("\nLINE ")
+    lines = [words for line in body.splitlines() if (words := " ".join(line.split()).rstrip("!.;"))]
+    heading = next((i for i, line in enumerate(lines) if line.endswith(":")), len(lines))
+    lines[heading:] = [" ".join([*lines[heading : heading + 1], ", ".join(lines[heading + 1 :])])]
+    hints = [line[0].lower() + line[1:] for line in lines[1:] if line.strip()]
+    parts = [*lines[:1], *hints, *_place(place)]
+    return "; ".join(p if len(p) <= _LONGEST else f"{p[:_LONGEST]}..." for p in parts)
+
+
+def _place(place: str) -> list[str]:
+    """Line and column of a mark under a line of the query; of a line shown in part, what stands at the mark."""
+    number, _, rest = place.partition(": ")
+    text, _, mark = rest.partition("\n")
+    at = mark.find("^") - len(f"LINE {number}: ")
+    if not number.isdigit() or at < 0:
+        return []
+    if text.startswith("..."):
+        return [f"line {number}, near {text[at : at + 20]!r}"]
+    return [f"line {number}, column {at + 1}"]
 
 
 def _versions(at: Sequence[str]) -> dict[str, int]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from prometheus.cli.command import (
@@ -16,19 +18,50 @@ from prometheus.cli.command import (
     guarded,
     range_of,
 )
-from prometheus.errors import RequestError
+from prometheus.errors import MissingInputError, RequestError
 from prometheus.runtime.stage import Stage
 
 CONFIG_GROUPS = ("calendar", "encoder", "engine", "executor", "space")
 """Configuration a stage is made from; the other keys of a job are its own."""
 
 
+@dataclass(frozen=True)
+class StageChoice:
+    """A flag that says which of a command's stages are run.
+
+    Attributes
+    ----------
+    flag : str
+        ``--source``
+    help : str
+    options : mapping of str to sequence of str
+        What may be written, and the names of the stages it stands for. Where these are several, it is enough that one
+        of them finds its inputs.
+    default : str
+    """
+
+    flag: str
+    help: str
+    options: Mapping[str, Sequence[str]]
+    default: str
+
+    @property
+    def dest(self) -> str:
+        """Where argparse puts it."""
+        return self.flag.lstrip("-").replace("-", "_")
+
+
 def stage_parser(
-    prog: str, stages: Sequence[Stage[Any]], description: str, hide: Sequence[str] = ()
+    prog: str,
+    stages: Sequence[Stage[Any]],
+    description: str,
+    hide: Sequence[str] = (),
+    *,
+    range_required: bool = True,
 ) -> argparse.ArgumentParser:
     """Parser of a command that runs some stages one after the other, each flag declared once."""
     parser = argparse.ArgumentParser(prog=f"python -m prometheus.scripts.{prog}", description=description)
-    add_range_flags(parser)
+    add_range_flags(parser, required=range_required)
     for stage in stages:
         add_stage_flags(parser, stage.params, hide=hide)
     add_run_flags(parser)
@@ -44,6 +77,9 @@ def stage_main(
     *,
     hide: Sequence[str] = (),
     adjust: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+    choice: StageChoice | None = None,
+    add_flags: Callable[[argparse.ArgumentParser], None] | None = None,
+    without_range: Callable[[argparse.Namespace], tuple[dt.date, dt.date]] | None = None,
 ) -> int:
     """Parse, run, print one summary line a stage on stderr, and return the exit code.
 
@@ -59,15 +95,32 @@ def stage_main(
         Parameters that get no flag.
     adjust : callable, optional
         Turns the given flags into parameter values where a command's wording differs from the declaration.
+    choice : StageChoice, optional
+        Which of the stages are run; all of them without one.
+    add_flags : callable, optional
+        Adds flags that ``adjust`` turns into parameter values.
+    without_range : callable, optional
+        First and last date where neither --as-of nor --date-range is given; one of them is required without it.
     """
-    args = stage_parser(prog, stages, description, hide).parse_args(argv)
+    parser = stage_parser(prog, stages, description, hide, range_required=without_range is None)
+    if add_flags is not None:
+        add_flags(parser)
+    if choice is not None:
+        shown = f"{choice.help} (default: {choice.default})"
+        parser.add_argument(choice.flag, choices=tuple(choice.options), default=choice.default, help=shown)
+    args = parser.parse_args(argv)
+    chosen = stages
+    if choice is not None:
+        names = choice.options[getattr(args, choice.dest)]
+        chosen = [s for s in stages if s.name in names]
 
     def run() -> int:
         from prometheus.cli.config import compose, markets_from, node_of, params_for
         from prometheus.lake import Lake
-        from prometheus.runtime import RunOptions, progress_for, run_stage
+        from prometheus.runtime import RunOptions, Upcoming, progress_for, run_stage
 
-        first, last = range_of(args)
+        asked = args.as_of is not None or args.date_range is not None
+        first, last = range_of(args) if asked or without_range is None else without_range(args)
         given = {k: v for k, v in vars(args).items() if v is not None}
         overrides = list(args.overrides)
         job_keys = [o for o in overrides if o.split("=")[0].split(".")[0].split("/")[0] not in CONFIG_GROUPS]
@@ -91,18 +144,38 @@ def stage_main(
             strict=args.strict,
         )
         code = 0
+        without: list[str] = []
+        upcoming = Upcoming()
         with progress_for(args.quiet, args.json_logs) as progress:
-            for stage in stages:
+            for stage in chosen:
                 params = params_for(stage.params, node_of(config, stage.name), given)
-                summary = run_stage(
-                    lake, stage, params, first, last, options=options, markets=markets_from(config), progress=progress
-                )
+                try:
+                    summary = run_stage(
+                        lake,
+                        stage,
+                        params,
+                        first,
+                        last,
+                        options=options,
+                        markets=markets_from(config),
+                        progress=progress,
+                        upcoming=upcoming,
+                    )
+                except MissingInputError as refusal:
+                    if choice is None:
+                        raise
+                    without.append(str(refusal))
+                    continue
                 progress.say(summary.line(), **summary.record())
                 if summary.interrupted:
                     progress.say("stopped: what was committed is in the lake; run the same command again to go on")
                     return EXIT_INTERRUPTED
                 if args.strict and summary.skipped:
                     code = 1
+            if without and len(without) == len(chosen):
+                raise MissingInputError("; ".join(without))
+            for sentence in without:
+                progress.say(sentence)
         return code
 
     return guarded(run)

@@ -75,6 +75,63 @@ class BranchStatistics:
         return calibrate(vectors, self.mean, self.rms)
 
 
+class BranchSums:
+    """Statistics of a population that comes in pieces, too large to be held at once.
+
+    Sums run in float64, row order within fixed blocks of each piece: the same pieces in the same order give equal bits.
+    They are sums of distances from the first vector, so a branch far from the origin loses no digits of its spread.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._origin: NDArray[np.float64] = np.zeros(0)
+        self._sum: NDArray[np.float64] = np.zeros(0)
+        self._squares: NDArray[np.float64] = np.zeros(0)
+
+    def add(self, vectors: NDArray[np.floating]) -> None:
+        """Count more vectors, shape (n, d).
+
+        Raises
+        ------
+        ValueError
+            When a value is not finite.
+        """
+        if len(vectors) == 0:
+            return
+        if self._count == 0:
+            self._origin = vectors[0].astype(np.float64)
+            self._sum, self._squares = np.zeros_like(self._origin), np.zeros_like(self._origin)
+        for start in range(0, len(vectors), _ROWS):
+            block = vectors[start : start + _ROWS].astype(np.float64, order="C")
+            block -= self._origin
+            self._sum += block.sum(axis=0)
+            self._squares += np.square(block).sum(axis=0)
+        if not np.isfinite(self._squares).all():
+            raise ValueError("branch statistics need finite vectors; some are not")
+        self._count += len(vectors)
+
+    @property
+    def spread(self) -> float:
+        """Root mean squared distance from the mean so far; 0 without any."""
+        if self._count == 0:
+            return 0.0
+        squares = self._squares.sum() / self._count - np.square(self._sum / self._count).sum()
+        return float(np.sqrt(max(squares, 0.0)))
+
+    def statistics(self) -> BranchStatistics:
+        """Mean and spread of everything counted so far.
+
+        Raises
+        ------
+        ValueError
+            When there is nothing to scale by.
+        """
+        if self.spread == 0.0:
+            raise ValueError(f"all {self._count} vectors of the branch are equal; it has no spread to scale by")
+        mean = self._origin + self._sum / self._count
+        return BranchStatistics(mean.astype(np.float32), self.spread, self._count)
+
+
 def calibrate(vectors: NDArray[np.floating], mean: NDArray[np.floating], rms: float) -> NDArray[np.float32]:
     """Centre and scale branch vectors: ``(z - mean) / rms``.
 

@@ -49,6 +49,7 @@ _GONE = (
     "was the lake moved or removed while this ran? If it is where it was, `prometheus lake doctor` names every file "
     "that is not there"
 )
+_NOT_THERE = ("No files found that match", "Kernel error: File not found")
 _DAMAGED = "`prometheus lake doctor` names every damaged file and what to do"
 
 _SYSTEM_NUMBER = re.compile(r"\(os error (\d+)\)|\[Errno (\d+)\]")
@@ -73,7 +74,7 @@ def storage_refusal(error: BaseException) -> StorageError | None:
         return StorageError(f"{what}{_at(error, text)}. {todo}")
     if isinstance(error, OSError) and not isinstance(error, DeltaError) and number is not None:
         return None  # a file this program looked for in vain, or the like: a bug
-    if "No files found that match" in text or number == errno.ENOENT:
+    if number == errno.ENOENT or any(said in text for said in _NOT_THERE):
         return StorageError(f"a file of the lake is not there{_at(error, text)}; {_GONE}")
     if "Invalid table version" in text:
         return StorageError(f"a table's log is not there any more; {_GONE}")

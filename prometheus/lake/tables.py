@@ -135,8 +135,6 @@ class TableHandles:
     def create(self, declared: TableContract) -> DeltaTable:
         """Create a table if it is not there, and return a handle; a concurrent creator is no error."""
         uri = self.location.table_uri(declared.name)
-        if self.location.path is not None:
-            Path(uri).mkdir(parents=True, exist_ok=True)
         DeltaTable.create(
             uri,
             schema=declared.schema,

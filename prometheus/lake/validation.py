@@ -101,4 +101,6 @@ def validate(rows: pa.Table, contract: TableContract) -> pa.Table:
 def _all_finite(block: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> bool:
     flat = block.reshape(-1)
     # One pass of a dot product is several times cheaper than a boolean block; only an overflow needs the second look.
-    return bool(np.isfinite(np.dot(flat, flat))) or bool(np.isfinite(flat).all())
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = np.dot(flat, flat)
+    return bool(np.isfinite(square)) or bool(np.isfinite(flat).all())

@@ -41,10 +41,13 @@ class Replacing:
         Values of partition columns whose rows may go, for days that turned out empty.
     keys : mapping of str to collection
         Rows in those partitions that match every column are taken out before the new ones go in.
+    like : mapping of str to str
+        Further text columns whose whole value must match a regular expression (RE2), where writers share partitions.
     """
 
     partitions: Mapping[str, Collection[Scalar]] = field(default_factory=dict)
     keys: Mapping[str, Collection[Scalar]] = field(default_factory=dict)
+    like: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,7 @@ def _inside(rows: pa.Table, declared: TableContract, area: Replacing) -> pa.Chun
         pc.is_in(rows.column(column), value_set=pa.array(list(values), declared.schema.field(column).type))
         for column, values in {**area.partitions, **area.keys}.items()
     ]
+    hits += [pc.match_substring_regex(rows.column(c), f"(?s)^(?:{wanted})$") for c, wanted in area.like.items()]
     return functools.reduce(pc.and_, hits)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -205,7 +206,7 @@ def listed_as_known(
         begins = np.searchsorted(sessions.dates, mine["valid_from"].to_numpy().astype("datetime64[D]"))
         changes = sorted({int(k) for k in (*mine["at"], *begins) if k < len(sessions)})
         column = listed[:, int(np.searchsorted(names, str(name)))]
-        for k, until in zip(changes, [*changes[1:], len(sessions)], strict=True):
+        for k, until in itertools.pairwise([*changes, len(sessions)]):
             latest = {valid_from: (market, gone) for at, valid_from, market, gone in known if at <= k}
             column[k:until] = _market_of(latest, sessions.dates[k].item()) == market_id
     return listed

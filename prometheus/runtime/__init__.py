@@ -7,6 +7,7 @@ from prometheus.runtime.reader import StageReader
 from prometheus.runtime.run import run_stage
 from prometheus.runtime.stage import Chunk, Holding, Input, Output, Stage, market_in_scope, market_of_region_in_scope
 from prometheus.runtime.summary import RunOptions, RunSummary
+from prometheus.runtime.upcoming import Upcoming
 
 __all__ = [
     "Chunk",
@@ -20,6 +21,7 @@ __all__ = [
     "Stage",
     "StageParams",
     "StageReader",
+    "Upcoming",
     "execution",
     "make_plan",
     "market_in_scope",

@@ -35,14 +35,17 @@ class Ledger:
         self._began = time.monotonic()
 
     def event(self, event: str, summary: RunSummary, error: str | None = None) -> None:
-        """Write down that the run started, finished, was interrupted or failed."""
+        """Write down that the run started, finished, was interrupted or failed; with what its inputs assume."""
+        request = request_of(self._params)
+        if summary.assumed:
+            request[_ASSUMED] = summary.assumed
         _append_run(
             self._lake,
             run_id=self._run_id,
             event=event,
             stage=self._stage,
             variant=self._params.variant,
-            request=canonical_json(request_of(self._params)),
+            request=canonical_json(request),
             planned=self._plan.size,
             done=summary.done,
             rows=summary.rows,

@@ -65,6 +65,11 @@ def execution(default: Any, help: str, *, flag: str | None = None, choices: Sequ
     return _param("execution", default, help, flag=flag, choices=choices)
 
 
+def file(default: str, help: str, *, flag: str | None = None) -> Any:
+    """Declare the path of a file whose content is an input; the stage's fingerprint must answer for it."""
+    return _param("file", default, help, flag=flag)
+
+
 @dataclasses.dataclass(frozen=True)
 class StageParams:
     """What every stage understands."""

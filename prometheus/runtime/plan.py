@@ -19,6 +19,7 @@ from prometheus.lake import Lake
 from prometheus.runtime.params import P_NARROWED, StageParams, canonical_json, digest_of, narrows, settings_of
 from prometheus.runtime.reader import StageReader
 from prometheus.runtime.stage import Chunk, Stage
+from prometheus.runtime.upcoming import Upcoming
 from prometheus.runtime.withdrawal import WITHDRAWN
 
 MISSING, STALE_SETTINGS, STALE_INPUTS, TAKEN_BACK, FORCED, PARTIAL, DONE = (
@@ -85,10 +86,12 @@ def make_plan(
     *,
     force: bool = False,
     chunk_days: int | None = None,
+    upcoming: Upcoming | None = None,
 ) -> Plan:
     """Compare what a request asks for with what lineage says is done.
 
-    A day is done when its latest complete lineage row carries today's fingerprint and the digest its inputs have now.
+    A day is done when its latest complete lineage row carries today's fingerprint and the digest its inputs have now,
+    and (in a dry run over several stages) no stage before this one is to write what it reads.
 
     Raises
     ------
@@ -116,6 +119,9 @@ def make_plan(
     todo: dict[str, tuple[dt.date, ...]] = {}
     for scope, days in asked.items():
         status = [FORCED if force else PARTIAL if partial else done.get((scope, day), MISSING) for day in days]
+        if upcoming is not None:
+            again = upcoming.reasons(stage, params, days)
+            status = [why if s == DONE and why else s for s, why in zip(status, again, strict=True)]
         reasons.update(status)
         todo[scope] = tuple(day for day, s in zip(days, status, strict=True) if s != DONE)
     return Plan(
@@ -141,9 +147,9 @@ def check_variant(lake: Lake, stage: Stage[Any], params: StageParams) -> None:
     surface = stage.surface(params)
     now = json.loads(canonical_json(settings_of(params)))
     if params.variant == DEFAULT_VARIANT:
-        # Model ids say which surface it is; each surface has a v0 of its own.
-        default = json.loads(canonical_json(settings_of(stage.params())))
-        default.update({k: v for k, v in now.items() if k.endswith("model_id")})
+        # Model ids say which surface it is; each surface has a v0 of its own, and defaults that follow from its model.
+        models = {k: v for k, v in settings_of(params).items() if k.endswith("model_id")}
+        default = json.loads(canonical_json(settings_of(stage.params(**models))))
         _refuse_other(default, now, f"variant {params.variant!r} stands for the default settings of {stage.name}", "is")
     held = lake.read("variants", where={"stage": stage.name, "surface": surface, "variant": params.variant})
     if held.num_rows:
@@ -167,8 +173,9 @@ def input_digests(
 ) -> dict[tuple[str, dt.date], str]:
     """One digest per output day over its inputs' days inside the declared history, as known at the day's cut-off."""
     states = [
-        (declared, lake.states(declared.table, declared.where(params) if declared.where else None))
+        (declared.reach(params), lake.states(declared.table, declared.where(params) if declared.where else None))
         for declared in stage.inputs
+        if declared.is_read(params)
     ]
     out: dict[tuple[str, dt.date], str] = {}
     for scope, days in asked.items():
@@ -179,7 +186,7 @@ def input_digests(
         if stage.market is not None:
             market_id = stage.market(scope, reader.markets)
             known_by = reader.cutoffs(market_id, params.cutoff)[reader.sessions(market_id).positions(last)]
-        columns = [table.between(_reach_back(last, declared.history), last, known_by) for declared, table in states]
+        columns = [table.between(_reach_back(last, history), last, known_by) for history, table in states]
         joined = (
             ["-".join(f"{int(v):016x}" for v in row) for row in zip(*columns, strict=True)]
             if columns

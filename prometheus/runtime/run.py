@@ -27,13 +27,14 @@ from prometheus import __version__
 from prometheus.clock import DEFAULT_MARKETS, Markets
 from prometheus.errors import RequestError
 from prometheus.lake import Lake, contract
-from prometheus.runtime.ledger import Ledger
+from prometheus.runtime.ledger import Ledger, assumptions
 from prometheus.runtime.params import StageParams, canonical_json, digest_of, narrows, request_of, settings_of
 from prometheus.runtime.plan import Plan, make_plan
 from prometheus.runtime.progress import PlainProgress, Progress
 from prometheus.runtime.reader import StageReader
 from prometheus.runtime.stage import Chunk, Output, Stage
 from prometheus.runtime.summary import RunOptions, RunSummary
+from prometheus.runtime.upcoming import Upcoming
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def run_stage(
     options: RunOptions | None = None,
     markets: Markets = DEFAULT_MARKETS,
     progress: Progress | None = None,
+    upcoming: Upcoming | None = None,
 ) -> RunSummary:
     """Make every output day of a range that is missing or stale.
 
@@ -69,6 +71,8 @@ def run_stage(
     options : RunOptions, optional
     markets : Markets, optional
     progress : Progress, optional
+    upcoming : Upcoming, optional
+        What the stages before this one will write, in a dry run over several: one for all of them, in order.
 
     Returns
     -------
@@ -84,10 +88,24 @@ def run_stage(
     progress = progress or PlainProgress(quiet=True)
     started = time.monotonic()
     reader = StageReader(lake, markets, [i.table for i in stage.inputs], store_sessions=not options.dry_run)
-    plan = make_plan(lake, stage, params, reader, first, last, force=options.force, chunk_days=options.chunk_days)
+    plan = make_plan(
+        lake,
+        stage,
+        params,
+        reader,
+        first,
+        last,
+        force=options.force,
+        chunk_days=options.chunk_days,
+        upcoming=upcoming if options.dry_run else None,
+    )
     summary = RunSummary(stage.name, params.variant, planned=sum(plan.reasons.values()), dry_run=options.dry_run)
     summary.already = summary.planned - plan.size
+    read = {i.table for i in stage.inputs if i.is_read(params)}
+    summary.assumed = {table: words for table, words in assumptions(lake).items() if table in read}
     if options.dry_run:
+        if upcoming is not None:
+            upcoming.add(stage, params, plan)
         for line in plan.lines():
             progress.say(line)
         return summary

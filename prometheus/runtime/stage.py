@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import pyarrow as pa
@@ -34,18 +34,44 @@ class Input:
     Attributes
     ----------
     table : str
-    history : int or None
-        Calendar days before the output day that can matter; 0 is the day itself, None everything up to it.
+    history : int or None, or callable
+        Calendar days before the output day that can matter; 0 is the day itself, None everything up to it. A callable
+        says it from the parameters.
     where : callable, optional
         Conditions on partition columns that follow from the parameters.
     optional : bool
         The stage makes rows without it.
+    when : callable, optional
+        Whether it is read at all under some parameters; always without one.
     """
 
     table: str
-    history: int | None = 0
+    history: int | Callable[[Any], int | None] | None = 0
     where: Callable[[Any], Mapping[str, Any]] | None = None
     optional: bool = False
+    when: Callable[[Any], bool] | None = None
+
+    def is_read(self, params: Any) -> bool:
+        """Whether it is read under some parameters."""
+        return self.when is None or self.when(params)
+
+    def reach(self, params: Any) -> int | None:
+        """Calendar days before the output day that can matter under some parameters."""
+        return self.history(params) if callable(self.history) else self.history
+
+    def admits(self, params: Any, carried: Mapping[str, Any]) -> bool:
+        """Whether its conditions let through rows that carry some column values; what is not said is let through."""
+        conditions = self.where(params) if self.where is not None else {}
+        fits = all(carried[c] in _values(wanted) for c, wanted in conditions.items() if c in carried)
+        return fits and self.is_read(params)
+
+    def over_all_history(self) -> Input:
+        """The same table, of which everything up to the output day matters."""
+        return replace(self, history=None)
+
+
+def _values(wanted: Any) -> Collection[Any]:
+    return wanted if isinstance(wanted, Collection) and not isinstance(wanted, str | bytes) else (wanted,)
 
 
 @dataclass(frozen=True)
@@ -115,10 +141,14 @@ class Output:
             self.reasons[reason] += count
 
     def replace(
-        self, table: str, partitions: Mapping[str, Collection[Scalar]], keys: Mapping[str, Collection[Scalar]]
+        self,
+        table: str,
+        partitions: Mapping[str, Collection[Scalar]],
+        keys: Mapping[str, Collection[Scalar]],
+        like: Mapping[str, str] | None = None,
     ) -> None:
         """Answer for the rows of some partitions that match every key column: those not made again go."""
-        self.replacing.setdefault(table, []).append(Replacing(partitions, keys))
+        self.replacing.setdefault(table, []).append(Replacing(partitions, keys, like or {}))
 
     def make(self, scope: str, day: dt.date, count: int = 1) -> None:
         """Count keys that were made."""
@@ -137,11 +167,14 @@ class Holding:
         Further SQL condition on the row; it may ask raw tables that keep versions, by the name ``<table>__versions``.
     perhaps : str
         SQL condition of rows that may or may not be the scope's; which, the lake alone cannot say.
+    counts : str
+        SQL of how many keys of lineage a row stands for, where one row heads several of another table.
     """
 
     where: Mapping[str, Scalar]
     surely: str = "true"
     perhaps: str = "false"
+    counts: str = "1"
 
 
 Holds = Callable[[Any, str, Markets], Mapping[str, Holding]]
@@ -197,6 +230,12 @@ class Stage(Generic[P]):
         The command that runs this step, named in refusals of later steps.
     holds : callable, optional
         Which rows a scope's lineage counts, so that ``prometheus lake doctor`` can compare the two.
+    writes : callable, optional
+        ``writes(params)`` gives, by output table, column values that every row written carries. Of two stages that
+        write one table, a reader of it depends on those whose values are among what it reads.
+    surfaces : tuple of mapping
+        Settings under which the stage makes its several surfaces, where its defaults make one of them; the look-ahead
+        audit runs each.
     """
 
     name: str
@@ -215,3 +254,10 @@ class Stage(Generic[P]):
     order: Literal["independent", "sequential"] = "independent"
     command: str = ""
     holds: Holds | None = None
+    writes: Callable[[P], Mapping[str, Mapping[str, Any]]] | None = None
+    surfaces: tuple[Mapping[str, Any], ...] = ({},)
+
+    def carried(self, params: P) -> dict[str, dict[str, Any]]:
+        """Column values that every row written carries, by output table; the variant apart."""
+        said = self.writes(params) if self.writes is not None else {}
+        return {table: dict(said.get(table, {})) for table in self.outputs}

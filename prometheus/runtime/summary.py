@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +39,10 @@ class RunOptions:
 
 @dataclass
 class RunSummary:
-    """What a run came to."""
+    """What a run came to.
+
+    ``assumed`` holds, by raw table read, what an ingest assumed of when its rows were known.
+    """
 
     stage: str
     variant: str
@@ -51,6 +55,7 @@ class RunSummary:
     notes: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
     dry_run: bool = False
+    assumed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def line(self) -> str:
         """Return the one line a run ends with."""
@@ -60,6 +65,7 @@ class RunSummary:
             f"{self.stage} [{self.variant}]: planned {self.planned:,}, done {self.done:,}{already}, "
             f"skipped {skips_text(self.skipped)}, rows {self.rows:,}, {self.seconds:.1f} s{rate}"
             + "".join(f"; {count:,} {note}" for note, count in sorted(self.notes.items()))
+            + "".join(f"; assumed dates: {table} ({', '.join(words)})" for table, words in self.assumed.items())
         )
 
     def record(self) -> dict[str, Any]:
@@ -75,4 +81,5 @@ class RunSummary:
             "skipped": dict(self.skipped),
             "notes": dict(self.notes),
             "interrupted": self.interrupted,
+            "assumed": {table: list(words) for table, words in self.assumed.items()},
         }

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prometheus.cli.stage_command import script, stage_main
-from prometheus.stages.joint_regime_context import JOINT_REGIME_CONTEXT
+from prometheus.stages import stage
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    return stage_main("backfill_joint_regime_context", [JOINT_REGIME_CONTEXT], str(__doc__), argv)
+    return stage_main("backfill_joint_regime_context", [stage("joint_regime_context")], str(__doc__), argv)
 
 
 if __name__ == "__main__":

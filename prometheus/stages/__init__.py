@@ -5,16 +5,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from prometheus.stages import joint
+
 if TYPE_CHECKING:
     from prometheus.runtime import Stage
 
 STAGES = {
+    "returns": ("prometheus.stages.derived", "RETURNS"),
+    "factors": ("prometheus.stages.derived", "FACTORS"),
+    "scenarios": ("prometheus.stages.scenarios", "SCENARIOS"),
+    "encoder_fits": ("prometheus.stages.encoder_fits", "ENCODER_FITS"),
     "numeric_embeddings": ("prometheus.stages.numeric_embeddings", "NUMERIC_EMBEDDINGS"),
+    "scenario_embeddings": ("prometheus.stages.scenario_embeddings", "SCENARIO_EMBEDDINGS"),
     "regime_prototypes": ("prometheus.stages.regime_prototypes", "REGIME_PROTOTYPES"),
     "regimes": ("prometheus.stages.regimes", "REGIMES"),
     "text_embeddings": ("prometheus.stages.text_embeddings", "TEXT_EMBEDDINGS"),
-    "branch_statistics": ("prometheus.stages.branch_statistics", "BRANCH_STATISTICS"),
-    "joint_regime_context": ("prometheus.stages.joint_regime_context", "JOINT_REGIME_CONTEXT"),
+    "profile_text_embeddings": ("prometheus.stages.profile_text_embeddings", "PROFILE_TEXT_EMBEDDINGS"),
+    "document_text_embeddings": ("prometheus.stages.profile_text_embeddings", "DOCUMENT_TEXT_EMBEDDINGS"),
+    "macro_text_embeddings": ("prometheus.stages.macro_text_embeddings", "MACRO_TEXT_EMBEDDINGS"),
+    **{name: ("prometheus.stages.joint", name) for name in joint.stage_names()},
 }
 """Stage name to where it is declared, in the order of the chain: a worker elsewhere needs only the name."""
 

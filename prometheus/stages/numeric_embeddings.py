@@ -1,9 +1,14 @@
-"""Stage: numeric windows of a market's instruments, sectors or the market itself, encoded."""
+"""Stage: numeric windows of a market's instruments, companies, sectors or the market itself, encoded.
+
+A company (ISSUER) has the row of the instrument that stands for it on the day, as
+:func:`~prometheus.stages.issuers.representatives` chooses it: the most traded over the trailing 63 sessions.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +16,23 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from prometheus.clock import Markets
+from prometheus.encoders.numeric import NumericEncoder, PcaEncoder
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import contract
 from prometheus.lake.predicates import literal
+from prometheus.market.fundamentals import HISTORY_DAYS as FUNDAMENTAL_DAYS
+from prometheus.market.listings import described_as_known
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope, selection
 from prometheus.runtime.params import canonical_json
+from prometheus.stages.fitted_encoders import encoders_of
+from prometheus.stages.fundamental_ranks import market_fundamentals
+from prometheus.stages.issuers import representatives
 from prometheus.stages.windows import (
     ENTITY_TYPES,
     INSTRUMENT,
+    ISSUER,
     MARKET,
+    MarketPrices,
     Segment,
     WindowParams,
     fingerprint,
@@ -40,7 +53,7 @@ class NumericEmbeddingsParams(WindowParams):
 
     market_id: tuple[str, ...] = selection((), "market; repeat for several; all in the lake when none")
     entity_type: tuple[str, ...] = selection(
-        ("INSTRUMENT",), "INSTRUMENT, SECTOR or MARKET; repeat for several", choices=ENTITY_TYPES
+        ("INSTRUMENT",), "INSTRUMENT, ISSUER, SECTOR or MARKET; repeat for several", choices=ENTITY_TYPES
     )
     instrument_id: tuple[str, ...] = selection((), "only these instruments; repeat for several", narrows=True)
     limit: int | None = selection(None, "only the first N instruments by id", narrows=True)
@@ -103,6 +116,9 @@ def _only(params: NumericEmbeddingsParams, reader: StageReader, market_id: str) 
     return names
 
 
+NO_FIT = "no fit of the encoder serves the year"
+
+
 def _compute(params: NumericEmbeddingsParams, reader: StageReader, chunk: Chunk) -> Output:
     out = Output()
     parts: list[pa.Table] = []
@@ -113,19 +129,16 @@ def _compute(params: NumericEmbeddingsParams, reader: StageReader, chunk: Chunk)
         only = _only(params, reader, market_id) if narrowed else ()
         if narrowed and not only:
             continue
-        market = read_market(
-            reader,
-            market_id,
-            days,
-            history=history_of(params, entity_type),
-            cutoff=params.cutoff,
-            only=only,
-        )
         requested: set[str] = set()
-        for segment in segments(params, market, entity_type):
-            parts.append(window_rows(params, segment, entity_type))
-            requested.update(segment.series.names)
-            _count(out, scope, segment)
+        for encoder, some in encoders_of(params, reader, market_id, days):
+            if encoder is None:
+                for day in some:
+                    out.skip(scope, day, NO_FIT)
+                continue
+            for segment, ids in _segments(params, reader, market_id, entity_type, some, only, encoder):
+                parts.append(window_rows(params, segment, entity_type, ids, _fit_of(encoder)))
+                requested.update(segment.series.names if ids is None else ids.every)
+                _count(out, scope, segment)
         out.replace(
             declared.name,
             partitions={
@@ -140,6 +153,75 @@ def _compute(params: NumericEmbeddingsParams, reader: StageReader, chunk: Chunk)
     return out
 
 
+def _segments(
+    params: NumericEmbeddingsParams,
+    reader: StageReader,
+    market_id: str,
+    entity_type: str,
+    days: Sequence[dt.date],
+    only: Sequence[str],
+    encoder: NumericEncoder,
+) -> Iterator[tuple[Segment, _Companies | None]]:
+    """Windows of one scope on some days, with whose they are where that is not the name of the series."""
+    history = history_of(params, entity_type)
+    market = read_market(reader, market_id, days, history=history, cutoff=params.cutoff, only=only)
+    ranks = None
+    if "fundamentals" in params.model.blocks:
+        at = market.targets
+        ranks = market_fundamentals(
+            reader, market_id, market.instruments, market.sessions.dates[at], market.session_cutoffs[at]
+        )
+    if entity_type != ISSUER:
+        for segment in segments(params, market, entity_type, fundamentals=ranks, encoder=encoder):
+            yield segment, None
+        return
+    market, companies = _companies(reader, market)
+    wanted = companies.code >= 0
+    for segment in segments(params, market, INSTRUMENT, fundamentals=ranks, wanted=wanted, encoder=encoder):
+        yield segment, companies
+
+
+@dataclass(frozen=True)
+class _Companies:
+    """Companies whose instruments stand for them.
+
+    Attributes
+    ----------
+    every : tuple of str
+        Every company that any listing names.
+    names : tuple of str
+        Instruments, ascending.
+    days : ndarray of datetime64[D]
+    code : ndarray of int64, shape (n_days, n_names)
+        Company that an instrument stands for on a day; -1 for none.
+    """
+
+    every: tuple[str, ...]
+    names: tuple[str, ...]
+    days: NDArray[np.datetime64]
+    code: NDArray[np.int64]
+
+    def of(self, segment: Segment) -> list[str]:
+        """Company of each row of a segment."""
+        day = np.searchsorted(self.days, segment.days)[segment.result.target_index]
+        name = np.searchsorted(self.names, segment.series.names)[segment.result.name_index]
+        return [self.every[code] for code in self.code[day, name]]
+
+
+def _companies(reader: StageReader, market: MarketPrices) -> tuple[MarketPrices, _Companies]:
+    """Keep the instruments that stand for a company on any of the days."""
+    days, known_by = market.sessions.dates[market.targets], market.session_cutoffs[market.targets]
+    described = described_as_known(reader.read_once("instruments"), days, known_by)
+    chosen = representatives(reader, described, market.market_id, days, known_by)
+    names = tuple(sorted(set(chosen["instrument_id"].to_list()) & set(market.names)))
+    every = tuple(sorted({i for i in market.instruments["issuer_id"].to_pylist() if i is not None}))
+    code = np.full((len(days), len(names)), -1, dtype=np.int64)
+    row = np.searchsorted(days, chosen["as_of_date"].to_numpy().astype("datetime64[D]"))
+    column = np.searchsorted(names, chosen["instrument_id"].to_list())
+    code[row, column] = np.searchsorted(every, chosen["issuer_id"].to_list())
+    return dataclasses.replace(market, names=names), _Companies(every, names, days, code)
+
+
 def _count(out: Output, scope: str, segment: Segment) -> None:
     days = segment.days.tolist()
     made = np.bincount(segment.result.target_index, minlength=len(days))
@@ -150,25 +232,41 @@ def _count(out: Output, scope: str, segment: Segment) -> None:
             out.skip(scope, days[i], reason, int(counts[i]))
 
 
-def window_rows(params: WindowParams, segment: Segment, entity_type: str) -> pa.Table:
-    """Rows of ``numeric_window_embeddings`` of one segment, by (day, entity)."""
+def _fit_of(encoder: NumericEncoder) -> dict[str, str]:
+    fit = encoder.fit if isinstance(encoder, PcaEncoder) else None
+    return {} if fit is None else {"fit": fit.version}
+
+
+def window_rows(
+    params: WindowParams,
+    segment: Segment,
+    entity_type: str,
+    companies: _Companies | None = None,
+    spec: Mapping[str, str] | None = None,
+) -> pa.Table:
+    """Rows of ``numeric_window_embeddings`` of one segment, by (day, entity); of companies where those are given.
+
+    ``spec`` is written into ``window_spec`` besides.
+    """
     result = segment.result
     n = len(result.target_index)
+    plain = {"sessions": params.model.window, "encoder": params.encoder, **(spec or {})}
     specs = [
-        canonical_json({"sessions": params.model.window, "first_session": str(first), "encoder": params.encoder})
+        canonical_json({**plain, "first_session": str(first)})
         for first in _first_sessions(segment, params.model.window)
     ]
     declared = contract("numeric_window_embeddings")
     constant = pa.DictionaryArray.from_arrays
     zeros = pa.array(np.zeros(n, dtype=np.int32))
     target = pa.array(result.target_index.astype(np.int32))
+    names = constant(pa.array(result.name_index.astype(np.int32)), list(segment.series.names)).cast(pa.string())
     return pa.table(
         [
             constant(zeros, [params.model_id]).cast(pa.string()),
             constant(zeros, [params.variant]).cast(pa.string()),
             pa.array(segment.days[result.target_index]),
             constant(zeros, [entity_type]).cast(pa.string()),
-            constant(pa.array(result.name_index.astype(np.int32)), list(segment.series.names)).cast(pa.string()),
+            names if companies is None else pa.array(companies.of(segment), pa.string()),
             constant(target, specs).cast(pa.string()),
             pa.array(result.coverage, pa.float64()),
             to_list_array(result.vectors),
@@ -187,8 +285,9 @@ def _holds(params: NumericEmbeddingsParams, scope: str, markets: Markets) -> dic
     where = {"model_id": params.model_id, "variant": params.variant, "entity_type": entity_type}
     if entity_type == MARKET:
         held = Holding({**where, "entity_id": market_id})
-    elif entity_type == INSTRUMENT:
-        names = "entity_id IN (SELECT instrument_id FROM instruments__versions GROUP BY 1 HAVING {})"
+    elif entity_type in (INSTRUMENT, ISSUER):
+        key = "instrument_id" if entity_type == INSTRUMENT else "issuer_id"
+        names = f"entity_id IN (SELECT {key} FROM instruments__versions GROUP BY 1 HAVING {{}})"
         always, ever = (f"{f}(market_id = {literal(market_id)})" for f in ("bool_and", "bool_or"))
         # Whose a name's row is that changed market depends on what was known when.
         held = Holding(where, names.format(always), names.format(f"{ever} AND NOT {always}"))
@@ -200,12 +299,25 @@ def _holds(params: NumericEmbeddingsParams, scope: str, markets: Markets) -> dic
 NUMERIC_EMBEDDINGS = Stage(
     name="numeric_embeddings",
     revision=1,
-    summary="encode numeric windows of instruments, sectors and markets",
+    summary="encode numeric windows of instruments, companies, sectors and markets",
     params=NumericEmbeddingsParams,
     inputs=(
         Input("prices_daily", history=HISTORY_DAYS),
         Input("corporate_actions", history=None),
         Input("instruments", history=None),
+        Input(
+            "fundamentals",
+            history=FUNDAMENTAL_DAYS,
+            optional=True,
+            when=lambda p: "fundamentals" in p.model.blocks,
+        ),
+        Input(
+            "encoder_fits",
+            history=None,
+            where=lambda p: {"model_id": p.model_id, "variant": p.encoder_settings.get("fit_variant", "v0")},
+            optional=True,
+            when=lambda p: p.encoder == "pca",
+        ),
     ),
     outputs=("numeric_window_embeddings",),
     surface=lambda p: p.model_id,
@@ -216,4 +328,6 @@ NUMERIC_EMBEDDINGS = Stage(
     chunk_days=126,
     command="backfill_numeric_embeddings",
     holds=_holds,
+    writes=lambda p: {"numeric_window_embeddings": {"model_id": p.model_id}},
+    surfaces=({}, {"model_id": "num-stab-core-v1"}, {"model_id": "num-profile-core-v1"}),
 )

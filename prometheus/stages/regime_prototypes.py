@@ -29,7 +29,10 @@ def _days(params: RegimeParams, reader: StageReader, first: dt.date, last: dt.da
     check_prices(reader, first, last)
     # A fit takes every window since the first price, wherever the request begins.
     reader.span(min(first, first_day(reader, "prices_daily")), last)
-    return {scope_of(params, region): cut_days(reader, region, first, last) for region in params.region}
+    return {
+        scope_of(params, region): cut_days(reader, reader.market_of(region).market_id, first, last)
+        for region in params.region
+    }
 
 
 def _compute(params: RegimeParams, reader: StageReader, chunk: Chunk) -> Output:

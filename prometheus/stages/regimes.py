@@ -202,4 +202,5 @@ REGIMES = Stage(
     chunk_by="year",
     command="run_numeric_regime",
     holds=_holds,
+    writes=lambda p: {"numeric_window_embeddings": {"model_id": p.model_id, "entity_type": p.entity_type}},
 )

@@ -17,14 +17,17 @@ from prometheus.encoders.numeric import BlocksConfig, NumericEncoder, numeric_en
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.market.as_known import KnownPanel, panels_as_known
 from prometheus.market.baskets import build_baskets
+from prometheus.market.fundamentals import FundamentalRanks
 from prometheus.market.membership import listed_as_known
 from prometheus.market.panel import EntitySeries
 from prometheus.runtime import StageReader, setting
 from prometheus.runtime.params import StageParams
 from prometheus.spaces.numeric import NumericModel, WindowResult, encode_windows, numeric_model
+from prometheus.stages.fundamental_ranks import MarketFundamentals
 
-INSTRUMENT, SECTOR, MARKET = "INSTRUMENT", "SECTOR", "MARKET"
-ENTITY_TYPES = (INSTRUMENT, SECTOR, MARKET)
+INSTRUMENT, SECTOR, MARKET, ISSUER = "INSTRUMENT", "SECTOR", "MARKET", "ISSUER"
+ENTITY_TYPES = (INSTRUMENT, SECTOR, MARKET, ISSUER)
+ENCODERS = ("blocks", "pad_to_dim", "seed", "random_projection", "pca")
 
 PRICE_COLUMNS = ("instrument_id", "as_of_date", "close", "adjusted_close", "volume", "known_at", "withdrawn")
 
@@ -35,14 +38,19 @@ class WindowParams(StageParams):
 
     model_id: str = setting("num-regime-core-v1", "numeric model")
     window_days: int | None = setting(None, "sessions of the window; the model's own when none")
-    encoder: str = setting("blocks", "numeric encoder", choices=("blocks", "pad_to_dim", "seed"))
+    encoder: str = setting("blocks", "numeric encoder", choices=ENCODERS)
     encoder_settings: Mapping[str, Any] = setting(dataclasses.asdict(BlocksConfig()), "what the encoder takes")
     infer_splits: bool = setting(False, "correct jumps that look like unrecorded splits instead of masking them")
 
     def __post_init__(self) -> None:
         # The model's own window asked for by number is the default: the same settings, the same variant.
-        if self.window_days == numeric_model(self.model_id).window:
+        model = numeric_model(self.model_id)
+        if self.window_days == model.window:
             object.__setattr__(self, "window_days", None)
+        # Weights of blocks that the model does not have decide nothing, so they are no settings of its rows.
+        if "weights" in self.encoder_settings:
+            own = {b: w for b, w in self.encoder_settings["weights"].items() if b in model.blocks}
+            object.__setattr__(self, "encoder_settings", {**self.encoder_settings, "weights": own})
 
     @property
     def model(self) -> NumericModel:
@@ -173,13 +181,33 @@ def read_market(
     )
 
 
-def segments(params: WindowParams, market: MarketPrices, entity_type: str) -> Iterator[Segment]:
+def segments(
+    params: WindowParams,
+    market: MarketPrices,
+    entity_type: str,
+    *,
+    fundamentals: MarketFundamentals | None = None,
+    wanted: NDArray[np.bool_] | None = None,
+    encoder: NumericEncoder | None = None,
+) -> Iterator[Segment]:
     """Windows of a market's entities, as known at each decision.
 
     Ordinary data give one segment; sources that revise the past give more (see
     :func:`~prometheus.market.as_known.panels_as_known`).
+
+    Parameters
+    ----------
+    params : WindowParams
+    market : MarketPrices
+    entity_type : {'INSTRUMENT', 'SECTOR', 'MARKET'}
+    fundamentals : MarketFundamentals, optional
+        Of the market at its targets, for models that have the block.
+    wanted : ndarray of bool, shape (n_targets, n_names), optional
+        Instruments that are wanted at each target; all that are listed without it.
+    encoder : NumericEncoder, optional
+        The one configured when None.
     """
-    model, encoder = params.model, params.numeric_encoder
+    model, encoder = params.model, encoder or params.numeric_encoder
     alone = entity_type == INSTRUMENT
     listed = (
         listed_as_known(market.instruments, market.market_id, market.names, market.sessions, market.session_cutoffs)
@@ -201,8 +229,14 @@ def segments(params: WindowParams, market: MarketPrices, entity_type: str) -> It
         series = known.panel if alone else _baskets(known, market.market_id, entity_type)
         eligible = None
         if listed is not None:
-            eligible = listed[np.ix_(known.targets, np.searchsorted(market.names, series.names))]
-        result = encode_windows(series, known.positions, model, encoder, eligible=eligible)
+            places = np.searchsorted(market.names, series.names)
+            eligible = listed[np.ix_(known.targets, places)]
+            if wanted is not None:
+                eligible &= wanted[np.ix_(np.searchsorted(market.targets, known.targets), places)]
+        ranks: FundamentalRanks | None = None
+        if fundamentals is not None:
+            ranks = fundamentals.of(entity_type, series.names, np.searchsorted(market.targets, known.targets))
+        result = encode_windows(series, known.positions, model, encoder, eligible=eligible, fundamentals=ranks)
         yield Segment(series, known.positions, market.sessions.dates[known.targets], result)
 
 
@@ -212,7 +246,7 @@ _BASKET_HISTORY = 252
 
 def history_of(params: WindowParams, entity_type: str) -> int:
     """Sessions up to and including a day that its windows depend on."""
-    return params.model.history + (0 if entity_type == INSTRUMENT else _BASKET_HISTORY)
+    return params.model.history + (_BASKET_HISTORY if entity_type in (SECTOR, MARKET) else 0)
 
 
 def _baskets(known: KnownPanel, market_id: str, entity_type: str) -> EntitySeries:

@@ -18,10 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from prometheus.cli.config import compose, markets_from
-from prometheus.cli.demo import deliver_synthetic, load_synthetic
 from prometheus.lake import Lake
-from prometheus.runtime import progress_for
 from prometheus.vectors import from_list_array
 
 TABLE = "numeric_window_embeddings"
@@ -36,14 +33,6 @@ sys.exit(code)
 LIMIT_RATIO = 1.3
 LIMIT_IDLE = 10.0
 LIMIT_MEMORY_GB = 1.5
-
-
-@pytest.fixture(scope="module")
-def market_lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    lake = Lake.open(tmp_path_factory.mktemp("bench") / "lake", create=True)
-    deliver_synthetic(lake, load_synthetic("bench"), progress_for(quiet=True))
-    assert markets_from(compose("backfill")).of_region("US").market_id == "US_EQ"
-    return lake
 
 
 def _write_days(rows: pa.Table, days: np.ndarray, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from prometheus.clock import DEFAULT_MARKETS
 from prometheus.errors import RequestError
 from prometheus.market.ingest import load_map
 from prometheus.spaces.joint import SPACES
-from prometheus.stages import STAGES, all_stages, stage
+from prometheus.stages import STAGES, all_stages, joint, stage
 
 CONF = conf_dir()
 FILES = sorted(p.relative_to(CONF).as_posix() for p in CONF.rglob("*.yaml"))
@@ -51,11 +52,28 @@ def test_every_job_composes(job: str) -> None:
     assert config.quiet is False
 
 
+@pytest.fixture(scope="module")
+def episodes_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    episode = {"episode_id": "E", "label": "e", "region": "US", "start_date": "2025-01-02", "end_date": "2025-01-31"}
+    path = tmp_path_factory.mktemp("conf") / "episodes.json"
+    path.write_text(json.dumps([episode]), encoding="utf-8")
+    return str(path)
+
+
 @pytest.mark.parametrize(("group", "option"), [(g, o) for g in GROUPS for o in options(g)])
-def test_every_option_composes_and_makes_parameters(group: str, option: str) -> None:
+def test_every_option_composes_and_makes_parameters(group: str, option: str, episodes_file: str) -> None:
     config = compose("backfill", [f"{group}={option}", RANGE])
+    given = {"variant": "trial", "episodes_file": episodes_file}
     for declared in all_stages():
-        params = params_for(declared.params, node_of(config, declared.name), {"variant": "trial"})
+        node = node_of(config, declared.name)
+        offered = next(
+            (f.metadata.get("choices") for f in dataclasses.fields(declared.params) if f.name == "encoder"), None
+        )
+        if group == "encoder/numeric" and offered and option not in offered:
+            with pytest.raises(RequestError, match=f"encoder must be one of .*; got '{option}'"):
+                params_for(declared.params, node, given)
+            continue
+        params = params_for(declared.params, node, given)
         assert isinstance(params, declared.params)
         declared.surface(params)
         if declared.fingerprint:
@@ -75,7 +93,7 @@ def test_every_stage_has_its_nodes_and_every_key_of_a_node_is_somebodys() -> Non
     known: dict[str, set[str]] = {}
     found: dict[str, set[str]] = {}
     for name, paths in NODES.items():
-        for path in paths:
+        for path in (p for p in paths if p != "space"):
             node: Any = config
             for part in path.split("."):
                 node = node[part]
@@ -84,6 +102,20 @@ def test_every_stage_has_its_nodes_and_every_key_of_a_node_is_somebodys() -> Non
             known.setdefault(path, set()).update(f.name for f in dataclasses.fields(stage(name).params))
     for path, keys in found.items():
         assert keys <= known[path], path
+
+
+@pytest.mark.parametrize("name", joint.stage_names())
+def test_every_key_of_a_space_and_of_its_variants_is_a_parameter_of_its_stages(name: str) -> None:
+    """Whatever space the job is about: the others are as their files have them."""
+    config = compose("backfill", ["space.weights.text=0.3"])
+    node = node_of(config, name)
+    declared = {f.name for f in dataclasses.fields(stage(name).params)}
+    assert node.pop("name") == joint.space_name_of(name)
+    variants = node.pop("variants")
+    assert set(node) <= declared
+    for settings in variants.values():
+        assert set(settings) <= declared
+    assert (node["weights"].get("text") == 0.3) == (joint.space_name_of(name) == "regime_context")
 
 
 @pytest.mark.parametrize("variant", ["v0", "calibrated", "hashing", "hashing_calibrated"])
@@ -111,7 +143,7 @@ def test_what_is_given_goes_before_the_variant_and_the_variant_before_the_node()
         ({"seed": "x"}, "seed must be int, got 'x'"),
         ({"seed": True}, "seed must be int, got True"),
         ({"infer_splits": "yes"}, "infer_splits must be bool, got 'yes'"),
-        ({"encoder": "magic"}, "encoder must be one of blocks, pad_to_dim, seed; got 'magic'"),
+        ({"encoder": "magic"}, "encoder must be one of blocks, pad_to_dim, seed, random_projection, pca; got 'magic'"),
         ({"cutoff": "noon"}, "cutoff must be one of end_of_day, session_close, next_open; got 'noon'"),
     ],
 )
@@ -127,10 +159,21 @@ def test_the_calendar_file_says_what_the_code_says() -> None:
 
 
 def test_space_files_say_what_the_spaces_say() -> None:
-    for name, space in (("regime_context", SPACES["REGIME_CONTEXT_V0"]),):
+    assert set(options("space")) == set(SPACES)
+    for name, space in SPACES.items():
         node = compose("backfill", [f"space={name}"]).space
         assert dict(node.weights) == space.weights
+        assert dict(node.max_age) == space.max_age
         assert node.joint_model_id == space.model_id
+        assert {"v0", "calibrated"} <= set(node.variants)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_calibrated_variant_is_scaled_by_one_that_is_declared(name: str) -> None:
+    node = yaml.safe_load((CONF / "space" / f"{name}.yaml").read_text(encoding="utf-8"))
+    fitted = yaml.safe_load((CONF / "space" / f"{SPACES[name].scaled_by or name}.yaml").read_text(encoding="utf-8"))
+    bases = {s["calibrate"] for s in node["variants"].values() if "calibrate" in s}
+    assert bases <= set(fitted["variants"])
 
 
 @pytest.mark.parametrize("name", options("ingest"))

@@ -13,13 +13,15 @@ from prometheus.cli import stage_command
 from prometheus.lake import Lake
 from prometheus.market.calendars import stored_sessions
 from prometheus.scripts import backfill_joint_regime_context
-from prometheus.stages.joint_regime_context import JOINT_REGIME_CONTEXT
+from prometheus.stages import stage
 from tests.commands import call, script
 
 STAGE_SCRIPTS = (
     "run_numeric_regime",
     "backfill_numeric_embeddings",
     "backfill_text_embeddings",
+    "backfill_profile_text_embeddings",
+    "backfill_macro_text_embeddings",
     "backfill_joint_regime_context",
 )
 DAY = "--as-of 2025-01-31"
@@ -125,6 +127,7 @@ NOT_A_COMMAND = {
     "an executor there is not": ("run_numeric_regime", f"{DAY} --executor pigeon", "invalid choice: 'pigeon'"),
     "half an article": ("backfill_text_embeddings", f"{DAY} --limit 0.5", "not a whole number of at least 1"),
     "no rows": ("show_joint_regime_context", "--limit 0", "not a whole number of at least 1"),
+    "more than can be counted": ("show_joint_regime_context", f"--limit {10**20}", "2,147,483,647 is the most"),
     "a start that is no date": ("show_joint_regime_context", "--start 2025/01/01", "is not a date"),
 }
 
@@ -213,7 +216,8 @@ def test_a_listing_that_finds_nothing_is_0(shared: Lake, capfd: pytest.CaptureFi
 
 def test_a_listing_that_is_cut_says_so(shared: Lake, capfd: pytest.CaptureFixture[str]) -> None:
     where = ["--variant", "hashing", "--region", "US", "--lake", str(shared.location.root)]
-    everything = shared.count("joint_embeddings", {"variant": "hashing", "entity_key": "US"})
+    wanted = {"joint_type": "REGIME_CONTEXT_V0", "variant": "hashing", "entity_key": "US"}
+    everything = shared.count("joint_embeddings", wanted)
     assert call(script("show_joint_regime_context"), ["--limit", "3", *where]) == 0
     out, err = capfd.readouterr()
     assert out.count("\n") == 4
@@ -239,8 +243,8 @@ def test_a_bug_is_1_with_its_traceback(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    stage = dataclasses.replace(JOINT_REGIME_CONTEXT, compute=broken)
-    monkeypatch.setattr(backfill_joint_regime_context, "JOINT_REGIME_CONTEXT", stage)
+    bugged = dataclasses.replace(stage("joint_regime_context"), compute=broken)
+    monkeypatch.setattr(backfill_joint_regime_context, "stage", lambda name: bugged)
     arguments = [*DAY.split(), "--variant", "hashing", "--force", "--lake", str(shared.location.root)]
     assert call(backfill_joint_regime_context.main, arguments) == 1
     out, err = capfd.readouterr()

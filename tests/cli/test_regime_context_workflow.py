@@ -75,15 +75,15 @@ def paste(block: str, extra: str = "") -> int:
 
 def check_the_end(lake: Lake, shown: bytes, variant: str, proxy: str) -> None:
     """The last line of the workflow against the stored rows, and the joint row against its branches."""
-    (row,) = lake.read("joint_embeddings", dates=(DAY, DAY), where={"variant": variant, "entity_key": "US"}).to_pylist()
+    where = {"joint_type": "REGIME_CONTEXT_V0", "variant": variant, "entity_key": "US"}
+    (row,) = lake.read("joint_embeddings", dates=(DAY, DAY), where=where).to_pylist()
     vector = np.array(row["vector"])
     last = shown.splitlines()[-1].decode()
     assert re.fullmatch(r"2025-01-31,US,,joint-regime-core-v1,384,\d+\.\d{6}", last)
     assert float(last.rpartition(",")[2]) == pytest.approx(np.linalg.norm(vector), abs=1e-6)
     assert row["joint_type"] == "REGIME_CONTEXT_V0"
     regime = lake.read("regimes", dates=(DAY, DAY), where={"region": "US", "proxy": proxy})["regime_embedding"]
-    texts = lake.read("text_embeddings", dates=(DAY, DAY), where={"variant": variant})
-    assert set(texts["source_type"].to_pylist()) == {"NEWS"}
+    texts = lake.read("text_embeddings", dates=(DAY, DAY), where={"variant": variant, "source_type": "NEWS"})
     assert set(texts["model_id"].to_pylist()) == {"text-fin-general-v1"}
     mean = from_list_array(texts["vector"]).mean(axis=0, dtype=np.float64)
     np.testing.assert_allclose(vector, (np.array(regime[0].as_py()) + mean) / 2, atol=1e-5)

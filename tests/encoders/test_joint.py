@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prometheus.encoders.joint import BranchStatistics, calibrate
+from prometheus.encoders.joint import BranchStatistics, BranchSums, calibrate
 
 
 @pytest.fixture
@@ -65,3 +65,55 @@ def test_refusals(branch: np.ndarray) -> None:
         calibrate(branch, np.zeros(5), 1.0)
     with pytest.raises(ValueError, match="positive finite RMS"):
         calibrate(branch, np.zeros(384), 0.0)
+
+
+def summed(*pieces: np.ndarray) -> BranchStatistics:
+    sums = BranchSums()
+    for piece in pieces:
+        sums.add(piece)
+    return sums.statistics()
+
+
+def test_sums_over_pieces_are_the_fit(branch: np.ndarray) -> None:
+    fit = BranchStatistics.fit(branch)
+    for cuts in ((), (1,), (4096,), (17, 17, 8000), tuple(range(500, 9001, 500))):
+        got = summed(*np.split(branch, cuts))
+        np.testing.assert_allclose(got.mean, fit.mean, rtol=1e-6, atol=1e-9)
+        assert got.rms == pytest.approx(fit.rms, rel=1e-9)
+        assert got.count == 9001
+
+
+def test_sums_of_a_branch_far_from_its_origin_and_hardly_spread(branch: np.ndarray) -> None:
+    far = branch / 1000 + 7.0
+    assert summed(far).rms == pytest.approx(BranchStatistics.fit(far).rms, rel=1e-9)
+
+
+def test_equal_pieces_in_equal_order_give_equal_bits(branch: np.ndarray) -> None:
+    one, other = (summed(*np.split(branch.copy(order=order), [4000, 7000])) for order in ("C", "F"))
+    assert one.rms == other.rms
+    np.testing.assert_array_equal(one.mean, other.mean)
+
+
+def test_sums_know_their_spread_and_empty_pieces_count_nothing(branch: np.ndarray) -> None:
+    sums = BranchSums()
+    assert sums.spread == 0.0
+    sums.add(branch[:0])
+    assert sums.spread == 0.0
+    sums.add(branch[:1])
+    sums.add(branch[:1])
+    assert sums.spread == 0.0
+    sums.add(branch[1:9])
+    rows = np.concatenate([branch[:1], branch[:9]])
+    assert sums.spread == sums.statistics().rms == pytest.approx(BranchStatistics.fit(rows).rms, rel=1e-9)
+
+
+def test_sums_refuse_what_cannot_be_scaled_by(branch: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="all 0 vectors"):
+        BranchSums().statistics()
+    with pytest.raises(ValueError, match="all 500 vectors of the branch are equal"):
+        summed(np.full((500, 384), 0.1, dtype=np.float32))
+    for bad in (np.nan, np.inf):
+        broken = branch[:5].copy()
+        broken[3, 2] = bad
+        with pytest.raises(ValueError, match="finite"):
+            summed(branch[:9], broken)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import random
 import threading
 import time
 from typing import Any
@@ -90,6 +92,19 @@ def test_an_append_gives_up_in_a_sentence(lake: Lake, monkeypatch: pytest.Monkey
     with pytest.raises(CommitConflictError, match="nothing was written"):
         lake.append("job_chunks", job_chunk(1))
     assert lake.count("job_chunks") == 1
+
+
+def test_an_upsert_gives_up_in_a_sentence(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.upsert(TABLE, window_rows([DAY], ["A"]))
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(random, "uniform", lambda least, most: most)
+    other, seeds = Lake.open(lake.location.root), itertools.count(1)
+    Interruption(monkeypatch, lambda: other.upsert(TABLE, window_rows([DAY], ["B"], seed=next(seeds))), times=1000)
+    with pytest.raises(CommitConflictError, match=f"{TABLE}: other runs changed the same partitions 12 times in a row"):
+        lake.upsert(TABLE, window_rows([DAY], ["C"]))
+    assert sorted(lake.read(TABLE, columns=["entity_id"])["entity_id"].to_pylist()) == ["A", "B"]
+    assert waits == [0.05 * 2 ** min(i, 6) for i in range(12)], "each may wait twice as long as the one before"
 
 
 def test_two_threads_of_a_run_make_a_table_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

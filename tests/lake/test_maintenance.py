@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from prometheus.errors import BadDataError, RequestError
-from prometheus.lake import Lake
-from prometheus.lake.inventory import object_files, take_inventory
+from prometheus.lake import Lake, contract
+from prometheus.lake.inventory import object_files, schema_drift, take_inventory
 from prometheus.lake.maintenance import (
     HOUR,
     Retention,
@@ -159,6 +159,25 @@ def test_a_restore_overtaken_by_a_run_is_refused(lake: Lake, versions: list[str]
     with pytest.raises(BadDataError, match="run the command again"):
         restore(lake, plan)
     assert lake.count(TABLE) == 5
+
+
+def test_a_restore_whose_files_went_away_meanwhile_is_refused(lake: Lake, versions: list[str]) -> None:
+    plan = plan_restore(lake, TABLE, 1)
+    removed = {f.name for f in folder(lake).rglob("*.parquet")} - {Path(uri).name for uri in lake._handles.files(TABLE)}
+    assert removed
+    for file in folder(lake).rglob("*.parquet"):
+        if file.name in removed:
+            file.unlink()
+    with pytest.raises(BadDataError, match="could not be restored to version 1"):
+        restore(lake, plan)
+    assert lake.digest(TABLE) == versions[-1]
+
+
+def test_of_a_table_never_written_nothing_is_removed_or_forgotten(lake: Lake) -> None:
+    assert remove_orphans(lake, TABLE, 0) == []
+    assert forget_files(lake, TABLE) == []
+    assert take_inventory(lake, TABLE) is None
+    assert schema_drift(lake, contract(TABLE)) == ((), ())
 
 
 def test_orphans_are_removed_once_they_are_old_enough(lake: Lake, versions: list[str]) -> None:

@@ -65,3 +65,21 @@ def test_two_rows_that_trade_values_change_the_sum() -> None:
     for column in ("value", "count", "vector"):
         swapped = table()[column].combine_chunks().take(pa.array([1, 0, 2]))
         assert row_hashes(table()).sum() != row_hashes(table(**{column: swapped})).sum()
+
+
+def test_many_rows_are_hashed_as_one_by_one() -> None:
+    """More rows than are worked on at once, vectors and lists of several lengths."""
+    n = 9_000
+    block = np.random.default_rng(1).standard_normal((n, 3)).astype(np.float32)
+    lengths = np.arange(n) % 4
+    rows = pa.table(
+        {
+            "vector": pa.ListArray.from_arrays(np.arange(0, 3 * n + 1, 3, dtype=np.int32), pa.array(block.reshape(-1))),
+            "list": pa.ListArray.from_arrays(
+                np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32), pa.array(np.arange(lengths.sum()))
+            ),
+        }
+    )
+    whole = row_hashes(rows)
+    assert len(set(whole.tolist())) == n
+    np.testing.assert_array_equal(whole, np.concatenate([row_hashes(rows.slice(i, 1_000)) for i in range(0, n, 1_000)]))

@@ -7,8 +7,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
 
-from prometheus.lake import Lake
+from prometheus.lake import Lake, states
 from tests.lake_rows import days_from, price_rows
 
 DAY = dt.date(2020, 1, 2)
@@ -108,3 +112,41 @@ def test_a_spoilt_cache_is_thrown_away(lake: Lake) -> None:
     kept = Path(lake.location.root) / "cache" / "states" / "prices_daily.parquet"
     kept.write_bytes(b"PAR1 and then nothing")
     assert lake.states("prices_daily").between(None, WHOLE) == before
+
+
+def test_a_condition_within_files_is_answered_from_the_rows(lake: Lake) -> None:
+    days = days_from(DAY, 2)
+    lake.deliver("prices_daily", price_rows(days, ["A", "B"]))
+    at = np.array(days, dtype="datetime64[D]")
+
+    def of(name: str) -> list[int]:
+        return lake.states("prices_daily", {"instrument_id": name}).between(at, at).tolist()
+
+    one, other = of("A"), of("B")
+    assert len({*one, *other}) == 4
+    lake.deliver("prices_daily", price_rows([days[1]], ["B"], close=7.0))
+    assert of("A") == one
+    assert [a == b for a, b in zip(of("B"), other, strict=True)] == [True, False]
+    whole = lake.states("prices_daily").between(at, at)
+    assert (np.array(of("A"), np.uint64) + np.array(of("B"), np.uint64) == whole).all()
+
+
+def test_rows_are_hashed_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.deliver("prices_daily", price_rows(days_from(DAY, 3), ["A"]))
+    hashed: list[int] = []
+    true = states.row_hashes
+
+    def noted(rows: pa.Table) -> NDArray[np.uint64]:
+        hashed.append(rows.num_rows)
+        return true(rows)
+
+    monkeypatch.setattr(states, "row_hashes", noted)
+    first = lake.states("prices_daily")
+    again = Lake.open(lake.location.root).states("prices_daily")
+    assert hashed == [3], "sums of files once read are kept"
+    np.testing.assert_array_equal(first.states, again.states)
+    lake.deliver("prices_daily", price_rows([DAY], ["B"]))
+    lake.states("prices_daily")
+    assert hashed == [3, 2], "of the day that was written again alone"
+    held = pl.read_parquet(Path(lake.location.root) / "cache" / "states" / "prices_daily.parquet")
+    assert sorted(set(held["file"])) == sorted(Path(f).name for f in lake._handles.files("prices_daily"))

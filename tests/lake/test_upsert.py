@@ -71,6 +71,19 @@ def test_replacing_takes_out_what_was_asked_for_and_not_made(lake: Lake) -> None
     assert keys(lake) == {(DAY, "A"), (DAY, "EU"), (DAY + dt.timedelta(1), "EU")}
 
 
+def test_replacing_by_a_pattern_leaves_what_does_not_match_whole(lake: Lake) -> None:
+    lake.upsert(TABLE, window_rows([DAY], ["A:1", "A:1:doc", "xA:1x", "B:1"]))
+    surface = {
+        "model_id": ["num-regime-core-v1"],
+        "variant": ["v0"],
+        "entity_type": ["INSTRUMENT"],
+        "as_of_date": [DAY],
+    }
+    area = Replacing(surface, {"entity_type": ["INSTRUMENT"]}, {"entity_id": r"[AB]:\d"})
+    lake.upsert(TABLE, window_rows([DAY], ["B:1"], seed=9), replacing=area)
+    assert keys(lake) == {(DAY, "A:1:doc"), (DAY, "xA:1x"), (DAY, "B:1")}
+
+
 def test_a_partition_can_become_empty(lake: Lake) -> None:
     lake.upsert(TABLE, window_rows([DAY], ["A"]))
     empty = window_rows([], [])

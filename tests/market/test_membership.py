@@ -144,3 +144,13 @@ def test_what_is_listed_on_a_day_follows_from_what_was_known_by_then() -> None:
         known = [r for r in rows if r["known_at"] <= at(t)]
         for market_id, held in whole.items():
             assert np.array_equal(listed(known, market_id, names)[: t + 1], held[: t + 1])
+
+
+def test_listings_that_begin_and_are_heard_of_after_the_sessions_are_of_none() -> None:
+    later = dt.datetime.combine(day(39), dt.time(), dt.UTC) + dt.timedelta(days=30)
+    rows: list[dict[str, object]] = [
+        {"instrument_id": "A", "valid_from": later.date(), "known_at": later},
+        {"instrument_id": "A", "valid_from": later.date(), "known_at": later, "withdrawn": True},
+        {"instrument_id": "B"},
+    ]
+    assert [runs(column) for column in listed(rows, names=("A", "B")).T] == [[], [(0, 39)]]

@@ -18,7 +18,15 @@ from prometheus.market.baskets import build_baskets
 from prometheus.market.membership import build_membership
 from prometheus.market.panel import PricePanel, build_panel
 from prometheus.market.rolling import from_fixed
-from prometheus.spaces.numeric import NUM_REGIME_CORE_V1, encode_windows, slot_table, slots
+from prometheus.spaces.numeric import (
+    NUM_PROFILE_CORE_V1,
+    NUM_REGIME_CORE_V1,
+    NUM_STAB_CORE_V1,
+    NumericModel,
+    encode_windows,
+    slot_table,
+    slots,
+)
 from tests.market_rows import instrument_table
 from tests.windows_reference import reference_slots
 
@@ -74,14 +82,15 @@ def one_return(panel: PricePanel, name: str, date: str) -> tuple[float, bool]:
 
 @pytest.mark.parametrize("name", ["AAPL.US", "BAC.US", "CMCL.US", "ARTW.US"])
 @pytest.mark.parametrize("date", ["2001-09-21", "2008-10-27", "2020-03-20"])
-def test_slots_equal_the_slow_form(panel: PricePanel, name: str, date: str) -> None:
+@pytest.mark.parametrize("model", [MODEL, NUM_STAB_CORE_V1], ids=lambda m: m.model_id)
+def test_slots_equal_the_slow_form(panel: PricePanel, name: str, date: str, model: NumericModel) -> None:
     row, t = panel.names.index(name), day(panel, date)
-    result = encode_windows(panel, np.array([t]), MODEL, RAW, eligible=np.arange(len(panel.names))[None] == row)
+    result = encode_windows(panel, np.array([t]), model, RAW, eligible=np.arange(len(panel.names))[None] == row)
     assert len(result.vectors) == 1
     r = [x if ok else None for x, ok in zip(from_fixed(panel.ret[row]).tolist(), panel.ret_ok[row], strict=True)]
     v = [None if np.isnan(x) else x for x in panel.log_dollar_volume[row].tolist()]
-    want = reference_slots(r[: t + 1], v[: t + 1], MODEL.window)
-    for i, slot in enumerate(slot_table(MODEL)):
+    want = reference_slots(r[: t + 1], v[: t + 1], model.window)
+    for i, slot in enumerate(slot_table(model)):
         raw = want.get(slot.name)
         expected = 0.0 if raw is None else (raw - slot.center) / slot.spread
         assert float(result.vectors[0, i]) == pytest.approx(expected, rel=1e-6, abs=1e-6), slot.name
@@ -115,6 +124,20 @@ def test_a_later_split_moves_nothing_and_other_names_do_not_notice(
     assert apple.sum() == len(targets)
     assert np.abs(before.vectors[apple] - after.vectors[apple]).max() < 1e-5
     assert np.array_equal(before.vectors[~apple], after.vectors[~apple])
+
+
+@pytest.mark.parametrize("model", [MODEL, NUM_STAB_CORE_V1, NUM_PROFILE_CORE_V1], ids=lambda m: m.model_id)
+def test_typical_norms_are_near_one_and_a_crisis_is_longer(panel: PricePanel, model: NumericModel) -> None:
+    """By the weights as configured; without fundamentals, whose block then is 0."""
+
+    def norm(first: str, last: str) -> float:
+        targets = np.arange(day(panel, first), day(panel, last), 21)
+        return float(np.median(np.linalg.norm(encode_windows(panel, targets, model, BlocksEncoder()).vectors, axis=1)))
+
+    calm, crisis = norm("2017-01-03", "2017-12-29"), norm("2008-09-15", "2009-03-31")
+    assert 0.6 < calm < 1.1
+    assert 1.1 < crisis < 2.0
+    assert crisis > 1.5 * calm
 
 
 def test_names_and_years_lie_apart(panel: PricePanel) -> None:

@@ -6,7 +6,9 @@ import dataclasses
 import datetime as dt
 import os
 import signal
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,6 +134,38 @@ def test_an_interrupt_ends_the_chunk_and_stops(lake: Lake) -> None:
     assert stopped.interrupted
     assert lake.count(TABLE) == 15
     assert run_stage(lake, TOY, ToyParams(), FIRST, LAST).already == 15
+
+
+@pytest.mark.parametrize(
+    ("stage", "options", "most"),
+    [
+        (TOY, RunOptions(workers=3), 3),
+        (TOY, RunOptions(workers=3, executor="serial"), 1),
+        (TOY, RunOptions(workers=1), 1),
+        (dataclasses.replace(TOY, order="sequential"), RunOptions(workers=3), 1),
+    ],
+    ids=["threads", "serial", "one", "sequential"],
+)
+def test_as_many_chunks_are_in_flight_as_may_be(lake: Lake, stage: Any, options: RunOptions, most: int) -> None:
+    flying, peak, lock, full = [0], [0], threading.Lock(), threading.Event()
+
+    def compute(params: ToyParams, reader: StageReader, chunk: Chunk) -> Output:
+        with lock:
+            flying[0] += 1
+            peak[0] = max(peak[0], flying[0])
+            if peak[0] >= most:
+                full.set()
+        assert full.wait(10), "fewer chunks side by side than asked for"
+        out = toy_stage.compute(params, reader, chunk)
+        with lock:
+            flying[0] -= 1
+        return out
+
+    done = run_stage(lake, dataclasses.replace(stage, compute=compute), ToyParams(), FIRST, LAST, options=options)
+    assert done.done == len(SESSIONS)
+    assert peak[0] == most
+    if most == 1:
+        assert [c.number for c in toy_stage.CALLS] == list(range(len(toy_stage.CALLS)))
 
 
 def test_data_without_lineage_is_made_again_and_lands_on_itself(lake: Lake) -> None:

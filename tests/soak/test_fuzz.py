@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
-from tests.fuzzing import LINES, File, Lakes, Line, check_file, check_line, files
+from tests.fuzzing.checks import Lakes, check_file, check_line
+from tests.fuzzing.files import File, files
+from tests.fuzzing.lines import LINES, Line
 
 pytestmark = pytest.mark.soak
 

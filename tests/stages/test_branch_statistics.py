@@ -12,22 +12,23 @@ from prometheus.clock import exchange_sessions
 from prometheus.lake import Lake
 from prometheus.market.calendars import stored_sessions
 from prometheus.runtime import RunSummary
-from prometheus.stages.branch_statistics import MIN_DATES
+from prometheus.stages.joint.statistics import MIN_DATES
 from prometheus.vectors import from_list_array
 from tests.demo_lakes import known_news_means, run
 from tests.news_rows import article, news_table, regime_table
 
 TABLE = "branch_statistics"
+STAGE = "branch_statistics_regime_context"
 CALENDARS = {"US": "XNYS", "EU": "XETR"}
 
 
 def fit(lake: Lake, first: dt.date, last: dt.date, **params) -> RunSummary:
-    return run(lake, TABLE, first, last, **{"text_variant": "hashing", "variant": "hashing", **params})
+    return run(lake, STAGE, first, last, **{"text_variant": "hashing", "variant": "hashing", **params})
 
 
 def test_mean_and_rms_are_those_of_the_past_alone(demo_lake: Path) -> None:
     lake = Lake.open(demo_lake)
-    rows = lake.read(TABLE).to_pylist()
+    rows = lake.read(TABLE, where={"joint_type": "REGIME_CONTEXT_V0"}).to_pylist()
     assert {(r["region"], r["branch"], r["year"]) for r in rows} == {
         (region, branch, year) for region in CALENDARS for branch in ("regime", "text") for year in (2024, 2025)
     }

@@ -18,6 +18,7 @@ from tests.demo_lakes import known_news_means, run
 from tests.news_rows import article, news_table, regime_table
 
 TABLE = "joint_embeddings"
+JOINT_TYPE = "REGIME_CONTEXT_V0"
 CALENDARS = {"US": "XNYS", "EU": "XETR"}
 MONDAY = dt.date(2025, 1, 27)
 WEEK = [MONDAY + dt.timedelta(days=i) for i in range(5)]
@@ -61,14 +62,14 @@ def test_vectors_are_the_formula_over_the_stored_branches(demo_lake: Path, varia
     lake = Lake.open(demo_lake)
     statistics = {
         (r["region"], r["year"], r["branch"]): (np.array(r["mean"], dtype=np.float64), r["rms"])
-        for r in lake.read("branch_statistics").to_pylist()
+        for r in lake.read("branch_statistics", where={"joint_type": JOINT_TYPE}).to_pylist()
     }
     checked = 0
     for region, calendar_id in CALENDARS.items():
         means = known_news_means(lake, calendar_id)
         regimes = lake.read("regimes", where={"region": region})
         states = dict(zip(regimes["as_of_date"].to_pylist(), from_list_array(regimes["regime_embedding"]), strict=True))
-        rows = lake.read(TABLE, where={"variant": variant, "entity_key": region})
+        rows = lake.read(TABLE, where={"joint_type": JOINT_TYPE, "variant": variant, "entity_key": region})
         due = {day for day in states if day in means}
         if variant == "hashing_calibrated":
             due = {day for day in due if (region, day.year, "regime") in statistics}
@@ -90,7 +91,8 @@ def test_vectors_are_the_formula_over_the_stored_branches(demo_lake: Path, varia
 
 def test_a_row_says_what_it_is_made_of(demo_lake: Path) -> None:
     day = dt.date(2025, 1, 31)
-    rows = Lake.open(demo_lake).read(TABLE, dates=(day, day), where={"variant": "hashing", "entity_key": "US"})
+    where = {"joint_type": JOINT_TYPE, "variant": "hashing", "entity_key": "US"}
+    rows = Lake.open(demo_lake).read(TABLE, dates=(day, day), where=where)
     (row,) = rows.to_pylist()
     assert (row["joint_type"], row["model_id"]) == ("REGIME_CONTEXT_V0", "joint-regime-core-v1")
     assert json.loads(row["entity_scope"]) == {"region": "US", "source": "regime+news"}

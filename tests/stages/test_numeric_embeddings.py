@@ -15,21 +15,24 @@ import pytest
 from prometheus.errors import MissingInputError, RequestError, VariantConflictError
 from prometheus.lake import Lake
 from prometheus.market.calendars import stored_sessions
-from prometheus.runtime import RunOptions
+from prometheus.runtime import RunOptions, settings_of
+from prometheus.runtime.params import digest_of
+from prometheus.stages import stage
 from prometheus.vectors import from_list_array
 from tests.demo_lakes import copy_lake, lineage, run, sql
 
 TABLE = "numeric_window_embeddings"
+REGIME = {"model_id": "num-regime-core-v1"}
 MONDAY, FRIDAY = dt.date(2024, 6, 3), dt.date(2024, 6, 14)
 
 
 def keys(lake: Lake, **where: object) -> set[tuple[dt.date, str]]:
-    rows = lake.read(TABLE, columns=["as_of_date", "entity_id"], where=where)
+    rows = lake.read(TABLE, columns=["as_of_date", "entity_id"], where={**REGIME, **where})
     return set(zip(rows["as_of_date"].to_pylist(), rows["entity_id"].to_pylist(), strict=True))
 
 
 def test_every_name_of_both_markets_has_a_row_and_the_row_says_what_it_is(demo_lake: Path) -> None:
-    rows = Lake.open(demo_lake).read(TABLE, dates=(MONDAY, MONDAY), where={"entity_type": "INSTRUMENT"})
+    rows = Lake.open(demo_lake).read(TABLE, dates=(MONDAY, MONDAY), where={"entity_type": "INSTRUMENT", **REGIME})
     markets = {name.rpartition(".")[2] for name in rows["entity_id"].to_pylist()}
     assert markets == {"US", "EU"}
     assert rows.num_rows > 15
@@ -87,7 +90,7 @@ def test_rows_do_not_depend_on_how_the_request_is_cut(demo_lake: Path, tmp_path:
         summary = run(lake, "numeric_embeddings", MONDAY, last, options, entity_type=entities)
         assert summary.planned == 8 * 4
         digests[f"chunks of {cut}"] = lake.digest(TABLE)
-    rows = Lake.open(demo_lake).read(TABLE, dates=(MONDAY, last), where={"entity_type": list(entities)})
+    rows = Lake.open(demo_lake).read(TABLE, dates=(MONDAY, last), where={"entity_type": list(entities), **REGIME})
     lake = Lake.open(tmp_path / "demo", create=True)
     lake.upsert(TABLE, rows)
     digests["the demo"] = lake.digest(TABLE)
@@ -164,7 +167,8 @@ def test_every_name_that_was_known_is_made_or_skipped(demo_lake: Path) -> None:
         lake,
         "select market_id, instrument_id, min(known_at)::date as since from instruments__versions group by all",
     )
-    booked = lineage(lake, {"stage": "numeric_embeddings", "variant": "v0"})
+    settings = digest_of(settings_of(stage("numeric_embeddings").params()))
+    booked = lineage(lake, {"stage": "numeric_embeddings", "variant": "v0", "settings_digest": settings})
     checked = 0
     for (scope, day), (made, skipped) in booked.items():
         market_id, entity_type = scope.split("/")
@@ -175,7 +179,7 @@ def test_every_name_that_was_known_is_made_or_skipped(demo_lake: Path) -> None:
         assert made + skipped == expected, (scope, day)
         checked += 1
     assert checked > 3_000
-    assert sum(made for made, _ in booked.values()) == lake.count(TABLE, where={"variant": "v0"})
+    assert sum(made for made, _ in booked.values()) == lake.count(TABLE, where={"variant": "v0", **REGIME})
 
 
 def test_refusals_say_what_to_do(raw_copy: Lake) -> None:

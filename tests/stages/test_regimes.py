@@ -75,7 +75,8 @@ def test_prototypes_saw_nothing_of_the_year_they_serve(demo_lake: Path) -> None:
 
 def test_the_embedding_is_the_markets_window(demo_lake: Path) -> None:
     lake = Lake.open(demo_lake)
-    windows = lake.read("numeric_window_embeddings", where={"entity_type": "MARKET", "entity_id": "US_EQ"})
+    market = {"entity_type": "MARKET", "entity_id": "US_EQ", "model_id": "num-regime-core-v1"}
+    windows = lake.read("numeric_window_embeddings", where=market)
     windows = windows.sort_by("as_of_date")
     regimes = lake.read("regimes", where={"region": "US"}).sort_by("as_of_date")
     assert regimes["as_of_date"].to_pylist() == windows["as_of_date"].to_pylist()
@@ -91,9 +92,8 @@ def test_an_instrument_and_the_market_stand_side_by_side(demo_copy: Lake) -> Non
     assert len(days) == 20
     assert {("MARKET", day) for day in days} <= both
     assert demo_copy.digest("regimes", {"proxy": "MARKET"}) == market
-    windows = demo_copy.read(
-        "numeric_window_embeddings", dates=JANUARY, where={"entity_type": "INSTRUMENT", "entity_id": "AAPL.US"}
-    ).sort_by("as_of_date")
+    apple = {"entity_type": "INSTRUMENT", "entity_id": "AAPL.US", "model_id": "num-regime-core-v1"}
+    windows = demo_copy.read("numeric_window_embeddings", dates=JANUARY, where=apple).sort_by("as_of_date")
     mine = demo_copy.read("regimes", where={"proxy": "AAPL.US"}).sort_by("as_of_date")
     np.testing.assert_array_equal(from_list_array(mine["regime_embedding"]), from_list_array(windows["vector"]))
     fits = {(p["proxy"], p["year"]) for p in rows_of(demo_copy, "regime_prototypes", region="US")}

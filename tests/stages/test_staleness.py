@@ -7,12 +7,15 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pytest
 
+from prometheus.cli.main import main
 from prometheus.clock import DEFAULT_MARKETS
 from prometheus.lake import Lake
 from prometheus.runtime import RunOptions, StageReader, make_plan
 from prometheus.runtime.plan import DONE, STALE_INPUTS
 from prometheus.stages import stage
+from tests.commands import call
 from tests.demo_lakes import run
 from tests.news_rows import article, news_table
 
@@ -40,7 +43,7 @@ def test_a_late_article_known_in_its_day_makes_its_dependants_stale_and_nothing_
     assert stale(demo_copy, "joint_regime_context", **JOINT) == [WEDNESDAY]
     assert stale(demo_copy, "regimes", region=("US",)) == []
     # This year's calibration was fitted before it; next year's will see it.
-    assert stale(demo_copy, "branch_statistics", **JOINT) == []
+    assert stale(demo_copy, "branch_statistics_regime_context", **JOINT) == []
     assert stale(demo_copy, "joint_regime_context", **CALIBRATED) == [WEDNESDAY]
 
     before = joint_rows(demo_copy)
@@ -87,7 +90,8 @@ def test_a_correction_changes_what_is_decided_after_it_is_known_and_nothing_befo
     assert demo_copy.digest("numeric_window_embeddings") != before
     after = demo_copy.read("numeric_window_embeddings", dates=(first, dt.date(2025, 1, 31)))
     frames = [
-        pl.DataFrame(pl.from_arrow(t)).sort("as_of_date", "variant", "entity_type", "entity_id") for t in (kept, after)
+        pl.DataFrame(pl.from_arrow(t)).sort("model_id", "variant", "as_of_date", "entity_type", "entity_id")
+        for t in (kept, after)
     ]
     assert frames[0].equals(frames[1])
 
@@ -97,3 +101,17 @@ def test_force_writes_equal_rows(demo_copy: Lake) -> None:
     done = run(demo_copy, "joint_regime_context", MONDAY, FRIDAY, RunOptions(force=True), **JOINT)
     assert done.done == 5
     assert (demo_copy.digest("joint_embeddings"), demo_copy.version("joint_embeddings")) == before
+
+
+def test_a_dry_run_of_the_job_counts_with_what_is_upstream(demo_copy: Lake, capfd: pytest.CaptureFixture[str]) -> None:
+    known = dt.datetime(2025, 1, 29, 15, tzinfo=dt.UTC)
+    demo_copy.deliver("prices_daily", corrected_price(demo_copy, dt.date(2025, 1, 10), "AAPL.US"), now=known)
+    assert stale(demo_copy, "joint_regime_context", **JOINT) == []
+    words = f"range=[{MONDAY},{FRIDAY}] region=US variants=[hashing] encoder/text=hashing dry_run=true"
+    assert call(main, ["backfill", *words.split(), "--lake", str(demo_copy.location.root)]) == 0
+    said = capfd.readouterr().err.splitlines()
+    assert said[said.index("joint_regime_context [hashing]: 3 output days in 1 chunks") + 1 :][:3] == [
+        "  2 done",
+        "  3 upstream: regimes",
+        "  US: 2025-01-29 to 2025-01-31, 3 days",
+    ]

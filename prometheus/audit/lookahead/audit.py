@@ -28,8 +28,18 @@ from typing import Any
 import numpy as np
 
 from prometheus.audit.lookahead.build import CALENDAR, Built, Future, RunWith, build
-from prometheus.audit.lookahead.chain import ParamsOf, Step, hashed_texts, in_order, raw_tables, steps_of
+from prometheus.audit.lookahead.chain import (
+    Examples,
+    ParamsOf,
+    Step,
+    hashed_texts,
+    in_order,
+    no_examples,
+    raw_tables,
+    steps_of,
+)
 from prometheus.audit.lookahead.compare import Horizon, Partition, compare
+from prometheus.audit.lookahead.examples import example_files
 from prometheus.audit.lookahead.noise import with_noise, without_future
 from prometheus.audit.lookahead.verdict import CutVerdict, FutureKind, StepVerdict, Verdict
 from prometheus.clock import DEFAULT_MARKETS, CutoffRule, Market, Markets, cutoffs
@@ -122,7 +132,7 @@ def audit_lookahead(
         )
         for cut in wanted:
             for known_by, group in _cutoffs(root, lake, chosen, cut, cutoff).items():
-                steps = _steps(every, params_of, group, cutoff)
+                steps = _steps(every, params_of, group, cutoff, example_files(root, _regions(group), *span))
                 verdicts = pairs.audit(steps, group, Horizon(cut, known_by))
                 found.append(CutVerdict(cut, known_by, tuple(m.market_id for m in group), verdicts))
     return Verdict(
@@ -232,15 +242,24 @@ def _replaced_inputs(step: Step, earlier: Sequence[StepVerdict], other: Built) -
 
 
 def _steps(
-    stages: Sequence[Stage[Any]], params_of: ParamsOf, group: Sequence[Market], cutoff: CutoffRule
+    stages: Sequence[Stage[Any]],
+    params_of: ParamsOf,
+    group: Sequence[Market],
+    cutoff: CutoffRule,
+    examples: Examples = no_examples,
 ) -> tuple[Step, ...]:
     return steps_of(
         stages,
         params_of,
-        regions=[m.region for m in group if m.region],
+        regions=_regions(group),
         market_ids=[m.market_id for m in group],
         cutoff=cutoff,
+        examples=examples,
     )
+
+
+def _regions(group: Sequence[Market]) -> list[str]:
+    return [m.region for m in group if m.region]
 
 
 def _markets_of(lake: Lake, markets: Markets, regions: Sequence[str]) -> tuple[Market, ...]:

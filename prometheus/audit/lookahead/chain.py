@@ -1,11 +1,13 @@
 """Which stages an audit runs, in which order and with which parameters: all of it from their declarations.
 
-1. Stages are put in order: whatever makes a table comes before whatever reads it.
-2. Selections are opened wide: every region and market asked for, every choice a selection declares.
-3. Each stage is run with its parameters as configured. A setting that names the variant of an upstream table
-   (``variant_of``) follows the variant the audit made that table under.
-4. A stage with such a setting left empty (an optional input that is off) is run a second time with it on.
-5. A run whose settings are not the defaults gets a variant named after what differs; ``v0`` stands for the defaults.
+1. Stages are put in order: whatever makes rows comes before whatever reads them.
+2. A stage that makes several surfaces is run for each.
+3. Selections are opened wide: every region and market asked for, every choice a selection declares. A file that a
+   stage reads besides tables is an example, written for the audit.
+4. Each stage is run with its parameters as configured. A setting that names the variant of an upstream surface
+   (``variant_of``) follows the variant the audit made that surface under.
+5. A stage with such a setting left empty (an optional input that is off) is run a second time with it on.
+6. A run whose settings are not the defaults gets a variant named after what differs; ``v0`` stands for the defaults.
 """
 
 from __future__ import annotations
@@ -24,7 +26,16 @@ from prometheus.runtime.params import canonical_json, fields_with_role
 ParamsOf = Callable[[Stage[Any]], StageParams]
 """A stage to the parameters it is audited with, before selections are opened and variants named."""
 
+Examples = Callable[[str], str]
+"""Name of a parameter that is a file to the path of an example of one."""
+
 Words = tuple[str, ...]
+
+
+def no_examples(name: str) -> str:
+    """Leave a file out: the stage refuses, and the audit says so."""
+    return ""
+
 
 DEFAULT_VARIANT = "v0"
 
@@ -38,8 +49,13 @@ class Step:
 
     @property
     def name(self) -> str:
-        """Stage and variant."""
-        return f"{self.stage.name} [{self.params.variant}]"
+        """Stage, surface where it makes several, and variant."""
+        return " ".join(word for word in (self.stage.name, self.surface, f"[{self.params.variant}]") if word)
+
+    @property
+    def surface(self) -> str:
+        """Which of its stage's surfaces it makes; empty where there is one."""
+        return self.stage.surface(self.params) if len(self.stage.surfaces) > 1 else ""
 
     @property
     def inputs(self) -> frozenset[str]:
@@ -47,8 +63,18 @@ class Step:
         return frozenset(i.table for i in self.stage.inputs)
 
     def reads_output_of(self, other: Step) -> bool:
-        """Whether a table this step reads is made by another one."""
-        return not self.inputs.isdisjoint(other.stage.outputs)
+        """Whether this step reads rows that another one makes."""
+        return _reads(self.stage, self.params, other.stage.carried(other.params))
+
+
+def _reads(stage: Stage[Any], params: StageParams, carried: Mapping[str, Mapping[str, Any]]) -> bool:
+    return any(i.table in carried and i.admits(params, carried[i.table]) for i in stage.inputs)
+
+
+def _may_read(stage: Stage[Any], other: Stage[Any]) -> bool:
+    """Whether a stage reads rows of another one, each with its default settings on any of its surfaces."""
+    made = [other.carried(other.params(**surface)) for surface in other.surfaces]
+    return any(_reads(stage, stage.params(**surface), carried) for surface in stage.surfaces for carried in made)
 
 
 def hashed_texts(stage: Stage[Any]) -> StageParams:
@@ -77,8 +103,7 @@ def with_upstream(names: Sequence[str], stages: Sequence[Stage[Any]]) -> list[St
         raise RequestError(f"there is no stage {', '.join(unknown)}; there are {', '.join(by_name)}")
     wanted = set(names)
     while True:
-        read = {i.table for s in stages if s.name in wanted for i in s.inputs}
-        more = {s.name for s in stages if not read.isdisjoint(s.outputs)} | wanted
+        more = {s.name for s in stages if any(_may_read(by_name[name], s) for name in wanted)} | wanted
         if more == wanted:
             return [s for s in stages if s.name in wanted]
         wanted = more
@@ -96,9 +121,8 @@ def in_order(stages: Sequence[Stage[Any]]) -> list[Stage[Any]]:
     waiting = list(stages)
     while waiting:
         for stage in waiting:
-            read = {i.table for i in stage.inputs}
-            # A stage that reads its own table (it carries a state) does not wait for itself.
-            if not any(other is not stage and not read.isdisjoint(other.outputs) for other in waiting):
+            # A stage that reads its own rows (it carries a state) does not wait for itself.
+            if not any(other is not stage and _may_read(stage, other) for other in waiting):
                 break
         else:
             raise RequestError(f"the stages {', '.join(s.name for s in waiting)} read each other in a circle")
@@ -114,6 +138,7 @@ def steps_of(
     regions: Sequence[str],
     market_ids: Sequence[str],
     cutoff: CutoffRule,
+    examples: Examples = no_examples,
 ) -> tuple[Step, ...]:
     """Return every run of an audit, in order.
 
@@ -125,21 +150,32 @@ def steps_of(
         What selections named ``region`` and ``market_id`` are opened to; a stage that works by region is left out
         when there is none.
     cutoff : {'end_of_day', 'session_close', 'next_open'}
+    examples : callable
+        Gives the path of a file for a parameter of a stage that names one and has none.
     """
     steps: list[Step] = []
-    made: dict[str, Words] = {}
+    made: list[_Made] = []
     for stage in in_order(stages):
-        opened = _opened(dataclasses.replace(params_of(stage), cutoff=cutoff), regions, market_ids)
-        if opened is None:
-            continue
-        plain, words = _named(stage, _following(opened, made), made)
-        steps.append(Step(stage, plain))
-        full, switched = _switched_on(stage, plain, made)
-        if switched:
-            steps.append(Step(stage, dataclasses.replace(full, variant=variant_of((*words, *switched)))))
-        for table in stage.outputs:
-            made.setdefault(table, words)
+        for surface in stage.surfaces:
+            opened = _opened(_on_surface(stage, params_of(stage), surface, cutoff), regions, market_ids, examples)
+            if opened is None:
+                continue
+            usual = settings_of(stage.params(**surface))
+            plain, words = _named(stage, _following(stage, opened, made), made, usual)
+            steps.append(Step(stage, plain))
+            full, switched = _switched_on(stage, plain, made)
+            if switched:
+                steps.append(Step(stage, dataclasses.replace(full, variant=variant_of((*words, *switched)))))
+            made.append(_Made(stage.carried(plain), words))
     return tuple(steps)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a step writes, and the words its variant is named by."""
+
+    carried: Mapping[str, Mapping[str, Any]]
+    words: Words
 
 
 def variant_of(words: Words) -> str:
@@ -147,12 +183,27 @@ def variant_of(words: Words) -> str:
     return "_".join(words) or DEFAULT_VARIANT
 
 
-def _opened(params: StageParams, regions: Sequence[str], market_ids: Sequence[str]) -> StageParams | None:
+def _on_surface(stage: Stage[Any], params: StageParams, surface: Mapping[str, Any], cutoff: CutoffRule) -> StageParams:
+    """Parameters as configured, for one of the stage's surfaces: what was left as by default may differ there."""
+    usual = stage.params()
+    values = {f.name: getattr(params, f.name) for f in dataclasses.fields(params)}
+    given = {name: value for name, value in values.items() if value != getattr(usual, name)}
+    found: StageParams = stage.params(**{**given, **surface, "cutoff": cutoff})
+    return found
+
+
+def _opened(
+    params: StageParams, regions: Sequence[str], market_ids: Sequence[str], examples: Examples
+) -> StageParams | None:
     wide: dict[str, Any] = {}
-    for field in fields_with_role(params, "selection"):
+    selections = fields_with_role(params, "selection")
+    by_market = any(f.name == "market_id" for f in selections)
+    for field in selections:
         value = getattr(params, field.name)
         if field.metadata.get("narrows") or not isinstance(value, tuple):
             continue
+        if field.name == "region" and by_market:
+            continue  # a second way to name markets, of which not all have a region
         if field.name == "region":
             if not regions:
                 return None
@@ -161,40 +212,57 @@ def _opened(params: StageParams, regions: Sequence[str], market_ids: Sequence[st
             wide["market_id"] = tuple(market_ids)
         elif field.metadata.get("choices"):
             wide[field.name] = tuple(field.metadata["choices"])
+    for field in fields_with_role(params, "file"):
+        if not getattr(params, field.name):
+            wide[field.name] = examples(field.name)
     return dataclasses.replace(params, **wide)
 
 
-def _upstream_variants(params: StageParams) -> dict[str, str]:
-    """Settings that name the variant of a table, and the table."""
-    return {
-        f.name: f.metadata["variant_of"] for f in fields_with_role(params, "setting") if f.metadata.get("variant_of")
-    }
+_PROBE = "\0"
 
 
-def _following(params: StageParams, made: Mapping[str, Words]) -> StageParams:
-    names: dict[str, Any] = {
-        name: variant_of(made[table])
-        for name, table in _upstream_variants(params).items()
-        if getattr(params, name) and table in made
-    }
+def _upstream_words(stage: Stage[Any], params: StageParams, name: str, made: Sequence[_Made]) -> Words | None:
+    """Words of the variant of the surface that a setting names the variant of; None when no step makes it."""
+    table = next(f for f in fields_with_role(params, "setting") if f.name == name).metadata["variant_of"]
+    probe: Any = {name: _PROBE}
+    probed = dataclasses.replace(params, **probe)
+    read = [i for i in stage.inputs if i.table == table]
+    governed = [i for i in read if i.where is not None and i.where(probed).get("variant") == _PROBE]
+    for other in made:
+        if any(table in other.carried and i.admits(params, other.carried[table]) for i in governed or read):
+            return other.words
+    return None
+
+
+def _upstream_settings(params: StageParams) -> list[str]:
+    """Settings that name the variant of an upstream surface."""
+    return [f.name for f in fields_with_role(params, "setting") if f.metadata.get("variant_of")]
+
+
+def _following(stage: Stage[Any], params: StageParams, made: Sequence[_Made]) -> StageParams:
+    names: dict[str, Any] = {}
+    for name in _upstream_settings(params):
+        words = _upstream_words(stage, params, name, made) if getattr(params, name) else None
+        if words is not None:
+            names[name] = variant_of(words)
     return dataclasses.replace(params, **names)
 
 
-def _switched_on(stage: Stage[Any], params: StageParams, made: Mapping[str, Words]) -> tuple[StageParams, Words]:
-    read = {i.table for i in stage.inputs}
-    names: dict[str, Any] = {
-        name: variant_of(made[table])
-        for name, table in _upstream_variants(params).items()
-        if not getattr(params, name) and table in made and table in read
-    }
+def _switched_on(stage: Stage[Any], params: StageParams, made: Sequence[_Made]) -> tuple[StageParams, Words]:
+    names: dict[str, Any] = {}
+    for name in _upstream_settings(params):
+        words = _upstream_words(stage, params, name, made) if not getattr(params, name) else None
+        if words is not None:
+            names[name] = variant_of(words)
     return dataclasses.replace(params, **names), tuple(names)
 
 
-def _named(stage: Stage[Any], params: StageParams, made: Mapping[str, Words]) -> tuple[StageParams, Words]:
+def _named(
+    stage: Stage[Any], params: StageParams, made: Sequence[_Made], usual: Mapping[str, Any]
+) -> tuple[StageParams, Words]:
     """Name the variant after what is not as by default: upstream variants first, then the stage's own settings."""
-    upstream = _upstream_variants(params)
-    words = [w for name, table in upstream.items() if getattr(params, name) for w in made.get(table, ())]
-    usual = settings_of(stage.params())
+    upstream = _upstream_settings(params)
+    words = [w for name in upstream if getattr(params, name) for w in _upstream_words(stage, params, name, made) or ()]
     for name, value in settings_of(params).items():
         # Model ids say which surface it is; each surface has a v0 of its own.
         if name in upstream or name.endswith("model_id") or canonical_json(value) == canonical_json(usual[name]):

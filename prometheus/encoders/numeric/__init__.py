@@ -13,6 +13,8 @@ from prometheus.encoders.numeric.pad_to_dim import (
     PadToDimNumericEmbeddingModel,
     SeedEncoder,
 )
+from prometheus.encoders.numeric.pca import PcaConfig, PcaEncoder, PcaFit, fit_pca
+from prometheus.encoders.numeric.random_projection import RandomProjectionConfig, RandomProjectionEncoder
 from prometheus.errors import RequestError
 
 __all__ = [
@@ -24,7 +26,13 @@ __all__ = [
     "NumericWindowEncoder",
     "PadToDimEncoder",
     "PadToDimNumericEmbeddingModel",
+    "PcaConfig",
+    "PcaEncoder",
+    "PcaFit",
+    "RandomProjectionConfig",
+    "RandomProjectionEncoder",
     "SeedEncoder",
+    "fit_pca",
     "numeric_encoder",
 ]
 
@@ -33,10 +41,20 @@ def _blocks(**settings: Any) -> NumericEncoder:
     return BlocksEncoder(BlocksConfig(**settings))
 
 
+def _random_projection(**settings: Any) -> NumericEncoder:
+    return RandomProjectionEncoder(RandomProjectionConfig(**settings))
+
+
+def _pca(**settings: Any) -> NumericEncoder:
+    return PcaEncoder(PcaConfig(**settings))
+
+
 ENCODERS: dict[str, Callable[..., NumericEncoder]] = {
     "blocks": _blocks,
     "pad_to_dim": PadToDimEncoder,
     "seed": SeedEncoder,
+    "random_projection": _random_projection,
+    "pca": _pca,
 }
 
 

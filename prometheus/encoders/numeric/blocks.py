@@ -16,6 +16,17 @@ from prometheus.vectors import EMBEDDING_DIM
 Norm = Literal["calibrated", "unit", "none"]
 NORMS = ("calibrated", "unit", "none")
 
+WEIGHTS: Mapping[str, float] = {
+    "window": 0.5,
+    "scales": 0.866,
+    "stability": 0.5,
+    "fundamentals": 0.7,
+    "exposures": 0.5,
+}
+"""Weight of each block by default, fixed so that daily equities have a typical norm near 1 in every model, larger in a
+crisis. With slots of unit scale a block's norm is its weight; half of ``fundamentals`` are masks, which hardly vary, so
+it weighs more."""
+
 
 @dataclass(frozen=True)
 class BlocksConfig:
@@ -24,8 +35,7 @@ class BlocksConfig:
     Attributes
     ----------
     weights : mapping of str to float
-        Weight of each block. With slots of unit scale the squared weights add up to the squared norm, so the defaults
-        give 1.
+        Weight of each block; see :data:`WEIGHTS`.
     norm : {'calibrated', 'unit', 'none'}
         ``calibrated``: each block divided by the root of its number of slots and multiplied by its weight; typical norm
         near 1, larger in a crisis. ``unit``: the same, then each vector at norm 1. ``none``: slots as they are.
@@ -33,7 +43,7 @@ class BlocksConfig:
         Slots are limited to +-clip first.
     """
 
-    weights: Mapping[str, float] = field(default_factory=lambda: {"window": 0.5, "scales": 0.866})
+    weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     norm: Norm = "calibrated"
     clip: float = 5.0
 
@@ -85,10 +95,7 @@ class BlocksEncoder:
         RequestError
             When one has no weight.
         """
-        for name in model_blocks:
-            if name not in self.config.weights:
-                raise RequestError(f"block {name} has no weight; set encoder.numeric.weights.{name}")
-        return model_blocks
+        return weighted(self.config, model_blocks)
 
     def encode(self, blocks: Mapping[str, Block], out: NDArray[np.float32]) -> None:
         """See :class:`~prometheus.encoders.numeric.base.NumericEncoder`."""
@@ -98,15 +105,34 @@ class BlocksEncoder:
                 f"the blocks {', '.join(blocks)} have {total} slots together and the embedding {self._dimension}; "
                 "choose a shorter window or fewer blocks"
             )
-        at = 0
-        for name, block in blocks.items():
-            width = block.shape[1]
-            scale = 1.0 if self.config.norm == "none" else self.config.weights[name] / np.sqrt(width)
-            write_scaled(block, float(scale), self.config.clip, out[:, at : at + width])
-            at += width
-        out[:, at:] = 0.0
+        write_blocks(self.config, blocks, out)
         if self.config.norm == "unit":
             to_unit_norm(out)
+
+
+def weighted(config: BlocksConfig, model_blocks: tuple[str, ...]) -> tuple[str, ...]:
+    """All of a model's blocks.
+
+    Raises
+    ------
+    RequestError
+        When one has no weight.
+    """
+    for name in model_blocks:
+        if name not in config.weights:
+            raise RequestError(f"block {name} has no weight; set encoder.numeric.weights.{name}")
+    return model_blocks
+
+
+def write_blocks(config: BlocksConfig, blocks: Mapping[str, Block], out: NDArray[np.float32]) -> None:
+    """Write blocks side by side, limited and weighted, and zeros after them."""
+    at = 0
+    for name, block in blocks.items():
+        width = block.shape[1]
+        scale = 1.0 if config.norm == "none" else config.weights[name] / np.sqrt(width)
+        write_scaled(block, float(scale), config.clip, out[:, at : at + width])
+        at += width
+    out[:, at:] = 0.0
 
 
 def to_unit_norm(vectors: NDArray[np.float32]) -> None:

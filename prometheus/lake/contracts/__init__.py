@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from prometheus.errors import RequestError
 from prometheus.lake.contract import TableContract
-from prometheus.lake.contracts import embeddings, engines, operations, raw
+from prometheus.lake.contracts import derived, embeddings, engines, operations, raw, scenarios
 
-ALL_TABLES: tuple[TableContract, ...] = (*raw.TABLES, *embeddings.TABLES, *engines.TABLES, *operations.TABLES)
+ALL_TABLES: tuple[TableContract, ...] = (
+    *raw.TABLES,
+    *derived.TABLES,
+    *embeddings.TABLES,
+    *engines.TABLES,
+    *scenarios.TABLES,
+    *operations.TABLES,
+)
 CONTRACTS: dict[str, TableContract] = {t.name: t for t in ALL_TABLES}
 
 

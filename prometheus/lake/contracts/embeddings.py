@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from prometheus.lake.contract import DAY, REAL, TEXT, UTC, VECTOR, Column, TableContract
+from prometheus.lake.contract import COUNT, DAY, REAL, TEXT, UTC, VECTOR, Column, TableContract
 
 _MODEL = Column("model_id", TEXT, "the surface's model, for example num-regime-core-v1")
 _VARIANT = Column("variant", TEXT, "named settings; v0 is the default")
@@ -38,7 +38,7 @@ TEXT_EMBEDDINGS = TableContract(
         _MODEL,
         _VARIANT,
         Column("as_of_date", DAY, "the text's date"),
-        Column("source_id", TEXT, "article_id, issuer_id:date or doc_id"),
+        Column("source_id", TEXT, "article_id, doc_id, issuer_id:date, or issuer_id:date:doc_id:doc of a filing"),
         Column("text_hash", TEXT, "BLAKE2b-128 of the encoded text; a revised text is a new hash"),
         Column("known_at", UTC, "instant from which this version was known"),
         _VECTOR,
@@ -106,4 +106,26 @@ BRANCH_STATISTICS = TableContract(
     layer="embeddings",
 )
 
-TABLES = (NUMERIC_WINDOW_EMBEDDINGS, TEXT_EMBEDDINGS, JOINT_EMBEDDINGS, BRANCH_STATISTICS)
+ENCODER_FITS = TableContract(
+    name="encoder_fits",
+    doc="one component of a fitted numeric encoder, or the mean it starts from",
+    columns=(
+        _MODEL,
+        _VARIANT,
+        Column("market_id", TEXT, "market whose instruments' windows were fitted on"),
+        Column("year", pa.int32(), "the year the fit serves"),
+        Column("component", pa.int32(), "0 for the mean, then 1, 2, ... by falling variance"),
+        Column("as_of_date", DAY, "last session of the year before: nothing later was used"),
+        Column("version", TEXT, "digest of the whole fit"),
+        Column("settings", TEXT, "JSON: sessions of the window, weights and limit of the blocks fitted on"),
+        Column("num_windows", COUNT, "windows fitted on"),
+        Column("variance", REAL, "variance along the component; of the mean's row, of everything"),
+        _VECTOR,
+    ),
+    key=("model_id", "variant", "market_id", "year", "component"),
+    partition_by=("model_id", "variant"),
+    table_class="vintage",
+    layer="embeddings",
+)
+
+TABLES = (NUMERIC_WINDOW_EMBEDDINGS, TEXT_EMBEDDINGS, JOINT_EMBEDDINGS, BRANCH_STATISTICS, ENCODER_FITS)

@@ -19,7 +19,7 @@ from prometheus.market.ingest.json_lines import read_json_lines
 from prometheus.market.ingest.layout import TICKER, Layout, find_layout
 from prometheus.market.ingest.model import Feed, Format
 from prometheus.market.ingest.needs import check_columns, wanted
-from prometheus.market.ingest.parquet_file import read_parquet
+from prometheus.market.ingest.parquet_file import legible, read_parquet
 from prometheus.market.ingest.tally import CELL, FILE, INTERNAL, REFUSED, ROW, STEM, Tally
 
 DeltaReader = Callable[[Path], pa.Table]
@@ -300,7 +300,7 @@ def _without_gz(path: Path) -> str:
 def _read_delta(path: Path, name: str, delta: DeltaReader | None, feed: Feed) -> FileRows:
     if delta is None:
         raise RequestError(f"the feed {feed.name!r} reads a Delta table; hand in a reader for it")
-    return FileRows(_numbered(pl.DataFrame(pl.from_arrow(delta(path))), name, path.name), "delta")
+    return FileRows(_numbered(legible(pl.DataFrame(pl.from_arrow(delta(path)))), name, path.name), "delta")
 
 
 def _numbered(frame: pl.DataFrame, name: str, stem: str) -> pl.DataFrame:

@@ -1,7 +1,9 @@
-"""One Parquet file, looked at before the fast reader is let loose on it: that one panics where others refuse."""
+"""One Parquet file, decoded by a reader that refuses: the fast one panics, or ends the process, over a broken page."""
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 from pathlib import Path
 
 import polars as pl
@@ -9,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prometheus.errors import BadDataError
-from prometheus.market.ingest.content import fast_source
 
 _MARK = b"PAR1"
+_EPOCH = dt.date(1970, 1, 1)
+_DAYS = ((dt.date.min - _EPOCH).days, (dt.date.max - _EPOCH).days)
+_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}  # 64 bits of nanoseconds lie within three centuries of the epoch
 
 
 def read_parquet(path: Path, name: str) -> pl.DataFrame:
@@ -24,9 +28,8 @@ def read_parquet(path: Path, name: str) -> pl.DataFrame:
     """
     check_marks(path, name)
     try:
-        _check_extents(path)
-        return pl.read_parquet(fast_source(path), glob=False)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, OSError) as error:
+        return legible(pl.DataFrame(pl.from_arrow(_decoded(path))))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, OSError, ValueError) as error:
         said = str(error).strip().split("\n")[0].rstrip(".")[:200]
         raise BadDataError(f"{name} cannot be read as parquet: {said}; fetch or export it again") from None
 
@@ -50,12 +53,50 @@ def check_marks(path: Path, name: str) -> None:
         raise BadDataError(f"{name} is cut short: the end mark of Parquet is missing; fetch it again")
 
 
-def _check_extents(path: Path) -> None:
-    """Refuse column chunks that lie outside the file."""
-    with path.open("rb") as raw, pq.ParquetFile(raw) as file:
-        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-    size = path.stat().st_size
-    for chunk in (group.column(i) for group in groups for i in range(group.num_columns)):
-        begin = chunk.dictionary_page_offset or chunk.data_page_offset
-        if not len(_MARK) <= begin <= begin + chunk.total_compressed_size <= size:
-            raise pa.ArrowInvalid("a column lies outside the file")
+def _decoded(path: Path) -> pa.Table:
+    """Decode every page and check what came out, texts and list offsets too: what goes on from here is sound.
+
+    Instants kept in 96 bits come in microseconds; in nanoseconds those of the year 2262 and later would wrap.
+    """
+    with path.open("rb") as raw, pq.ParquetFile(raw, coerce_int96_timestamp_unit="us") as file:
+        rows: pa.Table = file.read()
+    rows.validate(full=True)
+    for column in rows.schema:
+        _check_words(column)
+    wide = [f.name for f in rows.schema if pa.types.is_decimal256(f.type)]
+    if wide:
+        raise pa.ArrowInvalid(f"the column {wide[0]} holds decimals of more than 38 digits")
+    # What writers note beside names says nothing a cell needs, and a broken note panics as a broken page does.
+    return rows.cast(pa.schema([f.remove_metadata() for f in rows.schema]))
+
+
+def _check_words(column: pa.Field) -> None:
+    """Read every name a column carries, nested ones too: one that is no text raises here and would panic later."""
+    _ = column.name, getattr(column.type, "tz", None)
+    for word in itertools.chain.from_iterable((column.metadata or {}).items()):
+        word.decode()
+    kind = pa.field("", column.type.value_type) if pa.types.is_dictionary(column.type) else None
+    for inner in [kind] if kind is not None else [column.type.field(i) for i in range(column.type.num_fields)]:
+        _check_words(inner)
+
+
+def legible(rows: pl.DataFrame) -> pl.DataFrame:
+    """Write columns with a date or an instant that no calendar has as text: as such it is refused where it is needed.
+
+    A broken or wrongly scaled file has them (nanoseconds taken for microseconds), and formatting one panics.
+    """
+    for name, kind in rows.schema.items():
+        if kind == pl.Date:
+            unit, ends = "days", _DAYS
+        elif isinstance(kind, pl.Datetime) and kind.time_unit in _PER_DAY:
+            unit, a_day = kind.time_unit, _PER_DAY[kind.time_unit]
+            ends = (_DAYS[0] * a_day, (_DAYS[1] + 1) * a_day - 1)
+        else:
+            continue
+        numbers = rows[name].to_physical()
+        within = numbers.is_between(*ends)
+        if not within.all():
+            odd = numbers.cast(pl.String) + f" {unit} since 1970-01-01"
+            text = pl.when(within).then(pl.col(name)).cast(pl.String)
+            rows = rows.with_columns(pl.when(within).then(text).otherwise(odd).alias(name))
+    return rows

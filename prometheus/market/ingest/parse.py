@@ -123,7 +123,10 @@ def _parse_feed(data: object, where: str) -> Feed:
 
 
 def _check_against_contract(feed: Feed, where: str) -> None:
-    declared = contract(feed.table)
+    try:
+        declared = contract(feed.table)
+    except RequestError as refusal:
+        raise RequestError(f"{where}: {refusal}") from None
     if not declared.is_versioned or declared.layer != "raw":
         raise RequestError(f"{where}: {feed.table} is not a table that files are ingested into")
     names = {c.name for c in declared.columns}

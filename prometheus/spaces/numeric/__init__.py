@@ -1,10 +1,14 @@
 """Numeric models and the windows they are computed from."""
 
 from prometheus.spaces.numeric.encode import SKIP_REASONS, WindowResult, encode_windows, iter_encoded
+from prometheus.spaces.numeric.masking import volume_masked, volume_slots, without_volume
 from prometheus.spaces.numeric.model import (
     ENTITY_TYPES,
     MODELS,
+    NUM_PROFILE_CORE_V1,
     NUM_REGIME_CORE_V1,
+    NUM_SCENARIO_CORE_V1,
+    NUM_STAB_CORE_V1,
     NumericModel,
     numeric_model,
     slot_table,
@@ -14,7 +18,10 @@ from prometheus.spaces.numeric.model import (
 __all__ = [
     "ENTITY_TYPES",
     "MODELS",
+    "NUM_PROFILE_CORE_V1",
     "NUM_REGIME_CORE_V1",
+    "NUM_SCENARIO_CORE_V1",
+    "NUM_STAB_CORE_V1",
     "SKIP_REASONS",
     "NumericModel",
     "WindowResult",
@@ -23,4 +30,7 @@ __all__ = [
     "numeric_model",
     "slot_table",
     "slots",
+    "volume_masked",
+    "volume_slots",
+    "without_volume",
 ]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ from prometheus.spaces.numeric.blocks import BLOCKS
 from prometheus.spaces.numeric.model import NumericModel
 from prometheus.spaces.numeric.slots import Cells
 from prometheus.spaces.numeric.state import SIGMA_FLOOR, SIGMA_MIN_RETURNS, SIGMA_SESSIONS, SeriesState
+
+if TYPE_CHECKING:
+    from prometheus.market.fundamentals import FundamentalRanks
 
 NO_PRICES = "no_prices"
 STALE = "stale"
@@ -84,6 +88,7 @@ def encode_windows(
     *,
     eligible: Flags | None = None,
     out: Vectors | None = None,
+    fundamentals: FundamentalRanks | None = None,
 ) -> WindowResult:
     """Encode the windows that end at each target, for every entity of a series.
 
@@ -99,6 +104,8 @@ def encode_windows(
         Windows that are wanted at all; others are neither encoded nor counted.
     out : ndarray of float32, shape (at least m, dimension), optional
         Where to write; the result's vectors are its first m rows.
+    fundamentals : FundamentalRanks, optional
+        Of the series' names at the targets, for models with that block; without them its slots say unknown.
 
     Raises
     ------
@@ -108,7 +115,7 @@ def encode_windows(
         When ``out`` is too small.
     """
     targets = np.asarray(targets, dtype=np.int64)
-    state = SeriesState(series, targets)
+    state = SeriesState(series, targets, fundamentals)
     windows = _Windows.of(state, model, eligible)
     rows = int(windows.good.sum())
     if out is None:
@@ -130,6 +137,7 @@ def iter_encoded(
     max_rows: int,
     eligible: Flags | None = None,
     reuse: bool = False,
+    fundamentals: FundamentalRanks | None = None,
 ) -> Iterator[WindowResult]:
     """Encode in pieces of at most ``max_rows`` windows, cut between targets, so that memory stays bounded.
 
@@ -138,7 +146,7 @@ def iter_encoded(
 
     Parameters
     ----------
-    series, targets, model, encoder, eligible
+    series, targets, model, encoder, eligible, fundamentals
         See :func:`encode_windows`.
     max_rows : int
     reuse : bool
@@ -151,7 +159,7 @@ def iter_encoded(
         ``targets`` are those of the piece.
     """
     targets = np.asarray(targets, dtype=np.int64)
-    state = SeriesState(series, targets)
+    state = SeriesState(series, targets, fundamentals)
     windows = _Windows.of(state, model, eligible)
     per_target = windows.good.sum(axis=1)
     begin, held = 0, np.empty((0, encoder.descriptor.dimension), dtype=np.float32)

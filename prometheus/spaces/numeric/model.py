@@ -77,7 +77,22 @@ class NumericModel:
 
 NUM_REGIME_CORE_V1 = NumericModel(model_id="num-regime-core-v1", window=63, blocks=("window", "scales"))
 
-MODELS = {model.model_id: model for model in (NUM_REGIME_CORE_V1,)}
+NUM_STAB_CORE_V1 = NumericModel(model_id="num-stab-core-v1", window=63, blocks=("stability", "scales"))
+
+NUM_SCENARIO_CORE_V1 = replace(NUM_STAB_CORE_V1, model_id="num-scenario-core-v1")
+"""Slot for slot the stability model: a path that might come is comparable with a state that is. Paths have no volume,
+so both sides are compared with volume masked (see :mod:`prometheus.spaces.numeric.masking`)."""
+
+NUM_PROFILE_CORE_V1 = NumericModel(
+    model_id="num-profile-core-v1",
+    window=126,
+    blocks=("scales", "fundamentals"),
+    scale_windows=(5, 10, 21, 42, 63, 126),
+)
+
+MODELS = {
+    model.model_id: model for model in (NUM_REGIME_CORE_V1, NUM_STAB_CORE_V1, NUM_PROFILE_CORE_V1, NUM_SCENARIO_CORE_V1)
+}
 
 
 def numeric_model(model_id: str) -> NumericModel:

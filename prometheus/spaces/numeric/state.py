@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from prometheus.market.rolling import (
     to_fixed,
 )
 
+if TYPE_CHECKING:
+    from prometheus.market.fundamentals import FundamentalRanks
+
 SIGMA_SESSIONS = 504
 """Trailing sessions of the long-run volatility."""
 
@@ -40,6 +44,18 @@ IQR_OF_NORMAL = 1.349
 VOLUME_BITS = 40
 """Fixed point of log dollar volume; 252 squares of up to 1,024 sum to less than 2^63 units."""
 
+ILLIQUIDITY_SESSIONS = 21
+"""Sessions that one point of the illiquidity path is a mean over."""
+
+ILLIQUIDITY_MIN_KNOWN = 10
+"""Sessions among them with a return and a volume without which the point is unknown."""
+
+ILLIQUIDITY_MOVE_FLOOR = 1e-5
+"""Least absolute return of a session in it: a price that does not move on volume is not infinitely liquid."""
+
+ILLIQUIDITY_SCALE_FLOOR = 0.1
+"""Least robust scale of log illiquidity, in log units."""
+
 
 class SeriesState:
     """Rolling sums over a series, made when first asked for.
@@ -49,11 +65,16 @@ class SeriesState:
     series : EntitySeries
     positions : ndarray of int64
         Every session position that will be asked about, ascending.
+    fundamentals : FundamentalRanks, optional
+        Of the series' names at those positions.
     """
 
-    def __init__(self, series: EntitySeries, positions: Positions) -> None:
+    def __init__(
+        self, series: EntitySeries, positions: Positions, fundamentals: FundamentalRanks | None = None
+    ) -> None:
         self.series = series
         self.positions = positions
+        self.fundamentals = fundamentals
 
     @cached_property
     def path(self) -> Fixed:
@@ -163,6 +184,36 @@ class SeriesState:
             NaN where fewer than ``VOLUME_MIN_KNOWN`` of the last ``VOLUME_SESSIONS`` are known.
         """
         middle, scale = self._usual
+        return columns(middle, index), columns(scale, index)
+
+    @cached_property
+    def illiquidity(self) -> Floats:
+        """Log of the mean of absolute return over dollar volume, of the sessions up to each; NaN where unknown.
+
+        The mean is over the last ``ILLIQUIDITY_SESSIONS`` that have both. Terms are added in the order of their age, so
+        that a session has the same bits wherever the series begins.
+        """
+        volume = self.series.log_dollar_volume
+        known = self.series.ret_ok & ~np.isnan(volume)
+        moves = np.maximum(np.abs(from_fixed(self.series.ret)), ILLIQUIDITY_MOVE_FLOOR)
+        terms = np.where(known, moves * np.exp(-np.where(known, volume, 0.0)), 0.0)
+        total, count = terms.copy(), known.astype(np.int64)
+        for age in range(1, ILLIQUIDITY_SESSIONS):
+            total[:, age:] += terms[:, :-age]
+            count[:, age:] += known[:, :-age]
+        enough = (count >= ILLIQUIDITY_MIN_KNOWN) & (total > 0)
+        return np.where(enough, np.log(np.where(enough, total, 1.0) / np.maximum(count, 1)), np.nan)
+
+    @cached_property
+    def _usual_illiquidity(self) -> tuple[Floats, Floats]:
+        low, middle, high = rolling_quantiles(
+            self.illiquidity, self.positions, VOLUME_SESSIONS, (0.25, 0.5, 0.75), VOLUME_MIN_KNOWN
+        )
+        return middle, np.maximum((high - low) / IQR_OF_NORMAL, ILLIQUIDITY_SCALE_FLOOR)
+
+    def usual_illiquidity(self, index: Positions) -> tuple[Floats, Floats]:
+        """Trailing median of log illiquidity and its robust scale, as :meth:`usual_volume` has them of volume."""
+        middle, scale = self._usual_illiquidity
         return columns(middle, index), columns(scale, index)
 
     def sigma(self, positions: Positions) -> Floats:

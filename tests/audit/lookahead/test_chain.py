@@ -36,17 +36,47 @@ def test_every_declared_stage_is_run_makers_before_readers() -> None:
 def test_texts_are_hashed_and_what_reads_them_follows() -> None:
     found = steps()
     assert list(found) == [
-        "numeric_embeddings [v0]",
+        "returns [v0]",
+        "factors [v0]",
+        "scenarios [v0]",
+        "encoder_fits [v0]",
+        "numeric_embeddings num-regime-core-v1 [v0]",
+        "numeric_embeddings num-stab-core-v1 [v0]",
+        "numeric_embeddings num-profile-core-v1 [v0]",
+        "scenario_embeddings [v0]",
         "regime_prototypes [v0]",
         "regimes [v0]",
         "text_embeddings [hashing]",
-        "branch_statistics [hashing]",
+        "profile_text_embeddings [hashing]",
+        "document_text_embeddings [hashing]",
+        "macro_text_embeddings [hashing]",
+        "branch_statistics_profile_core [hashing]",
+        "joint_profile_core [hashing]",
+        "joint_profile_core [hashing_calibrate]",
+        "branch_statistics_regime_context [hashing]",
+        "joint_episode [hashing]",
+        "joint_episode [hashing_calibrate]",
         "joint_regime_context [hashing]",
         "joint_regime_context [hashing_calibrate]",
+        "branch_statistics_regime_macro [hashing]",
+        "joint_regime_macro [hashing]",
+        "joint_regime_macro [hashing_calibrate]",
+        "branch_statistics_stab_fragility_states [hashing]",
+        "joint_stab_fragility_states [hashing]",
+        "joint_stab_fragility_states [hashing_calibrate]",
+        "joint_stab_fragility_scenarios [v0]",
+        "joint_stab_fragility_scenarios [calibrate]",
+        "branch_statistics_assessment_context [hashing]",
+        "joint_assessment_context [hashing]",
+        "joint_assessment_context [hashing_calibrate]",
     ]
-    joint, calibrated = list(found.values())[-2:]
+    joint, calibrated = (found[f"joint_regime_context [{v}]"] for v in ("hashing", "hashing_calibrate"))
     assert (joint.params.text_variant, joint.params.regime_variant, joint.params.calibrate) == ("hashing", "v0", "")
     assert settings_of(calibrated.params) == settings_of(joint.params) | {"calibrate": "hashing"}
+    context = found["joint_assessment_context [hashing]"].params
+    assert {getattr(context, f"{b}_variant") for b in ("profile", "regime", "stab", "text")} == {"hashing"}
+    states = found["joint_stab_fragility_states [hashing]"].params
+    assert (states.stab_variant, states.profile_variant) == ("v0", "hashing")
 
 
 def test_with_a_model_of_its_own_everything_is_v0() -> None:
@@ -64,15 +94,23 @@ def test_a_cutoff_rule_is_another_variant_of_everything() -> None:
 
 def test_selections_are_wide_open() -> None:
     found = steps()
-    numeric, regimes = found["numeric_embeddings [v0]"].params, found["regimes [v0]"].params
-    assert numeric.entity_type == ("INSTRUMENT", "SECTOR", "MARKET")
+    numeric, regimes = found["numeric_embeddings num-regime-core-v1 [v0]"].params, found["regimes [v0]"].params
+    assert numeric.entity_type == ("INSTRUMENT", "SECTOR", "MARKET", "ISSUER")
     assert numeric.market_id == ("US_EQ", "EU_EQ")
     assert regimes.region == ("US", "EU")
     assert (numeric.instrument_id, numeric.limit, regimes.instrument_id) == ((), None, "")
 
 
+def test_markets_say_where_a_stage_that_takes_regions_too_is_run() -> None:
+    """An index market has no region, and a request that names both must not contradict itself."""
+    states = steps()["joint_stab_fragility_states [hashing]"].params
+    assert (states.market_id, states.region) == (("US_EQ", "EU_EQ"), ())
+
+
 def test_without_a_region_what_works_by_region_is_left_out() -> None:
-    assert list(steps(regions=())) == ["numeric_embeddings [v0]", "text_embeddings [hashing]"]
+    by_region = {"regime_prototypes", "regimes", "joint_regime_context", "joint_regime_macro", "joint_episode"}
+    by_region |= {"branch_statistics_regime_context", "branch_statistics_regime_macro"}
+    assert {s.stage.name for s in steps(regions=()).values()} == set(STAGES) - by_region
 
 
 def test_other_settings_get_a_name_that_is_not_v0() -> None:
@@ -81,7 +119,10 @@ def test_other_settings_get_a_name_that_is_not_v0() -> None:
         return dataclasses.replace(params, window_days=126) if hasattr(params, "window_days") else params
 
     names = list(steps(params_of=twice_as_long))
-    assert names[:3] == ["numeric_embeddings [window_days]", "regime_prototypes [window_days]", "regimes [window_days]"]
+    for name in ("numeric_embeddings num-regime-core-v1", "regime_prototypes", "regimes", "scenario_embeddings"):
+        assert f"{name} [window_days]" in names
+    # 126 sessions are what that model has anyway.
+    assert "numeric_embeddings num-profile-core-v1 [v0]" in names
     assert "joint_regime_context [window_days_hashing]" in names
 
 
@@ -95,10 +136,20 @@ def test_a_new_stage_joins_by_being_declared() -> None:
 def test_what_is_upstream_of_a_name_comes_with_it() -> None:
     names = {s.name for s in with_upstream(["regimes"], all_stages())}
     assert names == {"regimes", "regime_prototypes"}
-    assert {s.name for s in with_upstream(["joint_regime_context"], all_stages())} == set(STAGES) - {
-        "numeric_embeddings"
+    assert {s.name for s in with_upstream(["joint_regime_context"], all_stages())} == names | {
+        "text_embeddings",
+        "branch_statistics_regime_context",
+        "joint_regime_context",
     }
-    with pytest.raises(RequestError, match=r"there is no stage nothing; there are numeric_embeddings,"):
+    of_contexts = {s.name for s in with_upstream(["joint_assessment_context"], all_stages())}
+    assert of_contexts >= {"joint_profile_core", "joint_stab_fragility_states", "profile_text_embeddings", "regimes"}
+    assert not of_contexts & {
+        "joint_regime_macro",
+        "branch_statistics_regime_macro",
+        "macro_text_embeddings",
+        "returns",
+    }
+    with pytest.raises(RequestError, match=r"there is no stage nothing; there are returns,"):
         with_upstream(["regimes", "nothing"], all_stages())
 
 

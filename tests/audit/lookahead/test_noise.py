@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from prometheus.audit.lookahead.noise import Replaced, with_noise, without_futur
 from prometheus.lake import CONTRACTS, Lake, contract, rows_digest
 from prometheus.lake.validation import validate
 
+Replacements = Callable[[str], tuple[pl.DataFrame, pl.DataFrame, Replaced]]
 RAW = [t.name for t in CONTRACTS.values() if t.layer == "raw" and t.is_versioned]
 KNOWN_BY = dt.datetime(2024, 6, 14, 23, 59, 59, 999999, tzinfo=dt.UTC)
 UNTIL = dt.datetime(2025, 3, 31, tzinfo=dt.UTC)
@@ -29,17 +31,23 @@ def frame(rows: Any) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(rows))
 
 
-@functools.cache
-def replaced(lake: Lake, table: str) -> tuple[pl.DataFrame, pl.DataFrame, Replaced]:
-    rows = lake.read(table, every_version=True)
-    after = noised(contract(table), rows)
-    return frame(rows), frame(after.rows), after
+@pytest.fixture(scope="module")
+def replaced(lake: Lake) -> Replacements:
+    """By table, its rows and what becomes of them; made once, and gone with the module's tests."""
+
+    @functools.cache
+    def made(table: str) -> tuple[pl.DataFrame, pl.DataFrame, Replaced]:
+        rows = lake.read(table, every_version=True)
+        after = noised(contract(table), rows)
+        return frame(rows), frame(after.rows), after
+
+    return made
 
 
 @pytest.mark.parametrize("table", RAW)
-def test_what_was_known_stays_and_nothing_else_does(lake: Lake, table: str) -> None:
+def test_what_was_known_stays_and_nothing_else_does(replaced: Replacements, table: str) -> None:
     declared = contract(table)
-    before, after, counts = replaced(lake, table)
+    before, after, counts = replaced(table)
     known = pl.col("known_at") <= KNOWN_BY
     digests = {rows_digest(f.filter(known).to_arrow().cast(declared.schema), declared) for f in (before, after)}
     assert len(digests) == 1
@@ -57,9 +65,9 @@ def test_what_was_known_stays_and_nothing_else_does(lake: Lake, table: str) -> N
 
 
 @pytest.mark.parametrize("table", RAW)
-def test_past_rows_are_corrected_moved_and_taken_back_later(lake: Lake, table: str) -> None:
+def test_past_rows_are_corrected_moved_and_taken_back_later(replaced: Replacements, table: str) -> None:
     declared = contract(table)
-    before, after, _ = replaced(lake, table)
+    before, after, _ = replaced(table)
     known = pl.col("known_at") <= KNOWN_BY
     natural = list(declared.natural_key)
     past = before.filter(known)
@@ -78,16 +86,16 @@ def test_past_rows_are_corrected_moved_and_taken_back_later(lake: Lake, table: s
     assert added["as_of_date"].min() < before["as_of_date"].min()
 
 
-def test_the_same_strangers_stand_in_every_table(lake: Lake) -> None:
+def test_the_same_strangers_stand_in_every_table(replaced: Replacements) -> None:
     who = [
-        {n for n in replaced(lake, table)[1]["instrument_id"].to_list() if n.endswith("~")}
+        {n for n in replaced(table)[1]["instrument_id"].to_list() if n.endswith("~")}
         for table in ("instruments", "prices_daily")
     ]
     assert len(who[0] & who[1]) >= 2
 
 
-def test_prices_walk_away_and_texts_are_other_words(lake: Lake) -> None:
-    before, after, _ = replaced(lake, "prices_daily")
+def test_prices_walk_away_and_texts_are_other_words(replaced: Replacements) -> None:
+    before, after, _ = replaced("prices_daily")
     both = before.filter(pl.col("known_at") > KNOWN_BY).join(
         after, on=["instrument_id", "as_of_date", "known_at"], suffix="_new"
     )
@@ -95,21 +103,21 @@ def test_prices_walk_away_and_texts_are_other_words(lake: Lake) -> None:
     assert both.filter(pl.col("close") == pl.col("close_new")).height == 0
     assert 0.2 < ratio.log().std() < 2.0
     assert (both["high_new"] / both["high"] - both["close_new"] / both["close"]).drop_nulls().abs().max() < 1e-9
-    articles, other, _ = replaced(lake, "news_articles")
+    articles, other, _ = replaced("news_articles")
     later = articles.filter(pl.col("known_at") > KNOWN_BY).join(other, on=["article_id", "known_at"], suffix="_new")
     assert later.filter(pl.col("headline") == pl.col("headline_new")).height == 0
     assert later.filter(pl.col("language") != pl.col("language_new")).height > 0
 
 
-def test_names_change_sector_and_market_and_get_actions(lake: Lake) -> None:
-    before, after, _ = replaced(lake, "instruments")
+def test_names_change_sector_and_market_and_get_actions(replaced: Replacements) -> None:
+    before, after, _ = replaced("instruments")
     versions = after.filter(pl.col("known_at") > KNOWN_BY).join(
         before, on=["instrument_id", "valid_from"], suffix="_was"
     )
     for column in ("sector", "market_id", "asset_class"):
         assert (versions[column] != versions[f"{column}_was"]).any(), column
     assert versions["delisted_on"].is_not_null().any()
-    _, actions, _ = replaced(lake, "corporate_actions")
+    _, actions, _ = replaced("corporate_actions")
     invented = actions.filter((pl.col("known_at") > KNOWN_BY) & (pl.col("instrument_id") == "NEW.US"))
     assert {"SPLIT"} == set(invented["kind"])
     assert invented["ex_date"].min() < KNOWN_BY.date() <= invented["ex_date"].max()

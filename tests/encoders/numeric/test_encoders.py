@@ -13,7 +13,12 @@ from prometheus.encoders.numeric import (
     BlocksEncoder,
     NumericEncoder,
     PadToDimEncoder,
+    PcaConfig,
+    PcaEncoder,
+    RandomProjectionConfig,
+    RandomProjectionEncoder,
     SeedEncoder,
+    fit_pca,
     numeric_encoder,
 )
 from prometheus.errors import RequestError
@@ -24,7 +29,22 @@ BLOCKS = {
     "window": RNG.standard_normal((5, 189)).astype(np.float32),
     "scales": RNG.standard_normal((5, 36)).astype(np.float32),
 }
-ALL = [BlocksEncoder(), BlocksEncoder(BlocksConfig(norm="unit")), PadToDimEncoder(), SeedEncoder()]
+PAST = np.zeros((400, 384), dtype=np.float32)
+PAST[:, :225] = (
+    RNG.standard_normal((400, 225)) @ np.diag(np.linspace(0.2, 0.001, 225)) @ RNG.standard_normal((225, 225))
+)
+PAST /= np.abs(PAST).max()
+FIT = fit_pca(PAST, 64)
+PCA = PcaEncoder().fitted(FIT, BlocksConfig())
+ALL = [
+    BlocksEncoder(),
+    BlocksEncoder(BlocksConfig(norm="unit")),
+    PadToDimEncoder(),
+    SeedEncoder(),
+    RandomProjectionEncoder(),
+    RandomProjectionEncoder(RandomProjectionConfig(norm="unit", seed=3)),
+    PCA,
+]
 
 
 def encode(encoder: NumericEncoder, blocks: dict[str, np.ndarray]) -> np.ndarray:
@@ -81,8 +101,8 @@ def test_unit_norm_keeps_the_direction_and_leaves_zeros() -> None:
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence() -> None:
-    with pytest.raises(RequestError, match="block stability has no weight"):
-        BlocksEncoder().inputs(("stability",))
+    with pytest.raises(RequestError, match="block weather has no weight"):
+        BlocksEncoder().inputs(("weather",))
     with pytest.raises(RequestError, match="have 400 slots together and the embedding 384"):
         encode(BlocksEncoder(), {"window": np.zeros((1, 400), np.float32)})
     with pytest.raises(RequestError, match="385 numbers does not fit into an embedding of 384 and nothing is cut"):
@@ -126,7 +146,7 @@ def test_pad_to_dim_is_the_window_alone() -> None:
     assert not out[:, 189:].any()
 
 
-@pytest.mark.parametrize("name", ["blocks", "pad_to_dim", "seed"])
+@pytest.mark.parametrize("name", ["blocks", "pad_to_dim", "seed", "random_projection", "pca"])
 def test_each_config_file_makes_the_default_encoder(name: str) -> None:
     encoder = numeric_encoder(yaml.safe_load((CONF / f"{name}.yaml").read_text()))
     assert encoder.descriptor == numeric_encoder({"name": name}).descriptor
@@ -134,7 +154,9 @@ def test_each_config_file_makes_the_default_encoder(name: str) -> None:
 
 
 def test_wrong_settings_are_refused_in_a_sentence() -> None:
-    with pytest.raises(RequestError, match="no numeric encoder 'pca2'; there are blocks, pad_to_dim, seed"):
+    with pytest.raises(
+        RequestError, match="no numeric encoder 'pca2'; there are blocks, pad_to_dim, pca, random_projection, seed"
+    ):
         numeric_encoder({"name": "pca2"})
     with pytest.raises(RequestError, match=r"pad_to_dim cannot be set up with \['colour'\]"):
         numeric_encoder({"name": "pad_to_dim", "colour": 3})
@@ -150,6 +172,87 @@ def test_settings_change_the_fingerprint() -> None:
             {"weights": {"window": 1.0}},
             {"name": "pad_to_dim"},
             {"name": "seed"},
+            {"name": "random_projection"},
+            {"name": "random_projection", "seed": 8},
+            {"name": "pca"},
+            {"name": "pca", "components": 8},
+            {"name": "pca", "fit_variant": "other"},
         )
     ]
     assert len(set(prints)) == len(prints)
+
+
+def many(rows: int, width: int = 225) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(rows)
+    return {
+        "window": rng.standard_normal((rows, width - 36)).astype(np.float32),
+        "scales": rng.standard_normal((rows, 36)).astype(np.float32),
+    }
+
+
+@pytest.mark.parametrize("encoder", [RandomProjectionEncoder(), PCA], ids=["random_projection", "pca"])
+def test_a_projected_row_has_the_same_bits_in_any_batch(encoder: NumericEncoder) -> None:
+    blocks = many(257)
+    whole = encode(encoder, blocks)
+    for lo, hi in ((0, 1), (3, 20), (100, 257)):
+        part = encode(encoder, {name: block[lo:hi] for name, block in blocks.items()})
+        assert np.array_equal(part.view(np.uint32), whole[lo:hi].view(np.uint32))
+    backwards = encode(encoder, {name: block[::-1] for name, block in blocks.items()})
+    assert np.array_equal(backwards[::-1], whole)
+
+
+def test_a_random_projection_of_what_fits_keeps_norms_and_angles() -> None:
+    blocks = many(50)
+    plain, projected = encode(BlocksEncoder(), blocks), encode(RandomProjectionEncoder(), blocks)
+    np.testing.assert_allclose(projected @ projected.T, plain @ plain.T, atol=3e-6)
+    assert (np.count_nonzero(np.abs(projected) > 1e-6, axis=0) > 0).all()
+    other = encode(RandomProjectionEncoder(RandomProjectionConfig(seed=8)), blocks)
+    assert np.abs(other - projected).max() > 0.05
+
+
+def test_a_random_projection_of_more_keeps_norms_on_average() -> None:
+    blocks = many(400, width=500)
+    wide = np.concatenate([blocks["window"] * 0.5 / np.sqrt(464), blocks["scales"] * 0.866 / 6], axis=1)
+    ratio = np.linalg.norm(encode(RandomProjectionEncoder(), blocks), axis=1) / np.linalg.norm(wide, axis=1)
+    assert ratio.mean() == pytest.approx(1.0, abs=0.03)
+    assert ratio.std() < 0.08
+
+
+def test_components_are_those_of_the_singular_values() -> None:
+    centred = PAST.astype(np.float64) - PAST.mean(axis=0, dtype=np.float64)
+    _, singular, right = np.linalg.svd(centred, full_matrices=False)
+    assert FIT.variances == pytest.approx(singular[:64] ** 2 / 400, rel=1e-3)
+    assert np.abs((FIT.components[:10] * right[:10]).sum(axis=1)) == pytest.approx(1.0, abs=1e-3)
+    assert FIT.total_variance == pytest.approx((singular**2).sum() / 400, rel=1e-4)
+    np.testing.assert_allclose(FIT.components @ FIT.components.T, np.eye(64), atol=1e-5)
+    assert (np.take_along_axis(FIT.components, np.abs(FIT.components).argmax(axis=1)[:, None], axis=1) > 0).all()
+
+
+def test_a_pca_vector_is_the_way_from_the_mean_along_the_components() -> None:
+    blocks = many(20)
+    plain = encode(BlocksEncoder(), blocks)
+    expected = (plain.astype(np.float64) - FIT.mean) @ FIT.components.T
+    np.testing.assert_allclose(encode(PCA, blocks)[:, :64], expected, atol=2e-6)
+    assert not encode(PCA, blocks)[:, 64:].any()
+    few = PcaEncoder(PcaConfig(components=5)).fitted(FIT, BlocksConfig())
+    assert np.array_equal(encode(few, blocks)[:, :5], encode(PCA, blocks)[:, :5])
+    assert not encode(few, blocks)[:, 5:].any()
+
+
+def test_a_fit_depends_on_its_rows_not_on_their_order() -> None:
+    again = fit_pca(PAST[np.random.default_rng(1).permutation(400)], 64)
+    assert again.version == FIT.version
+    assert fit_pca(PAST[:-1], 64).version != FIT.version
+
+
+def test_what_a_fit_cannot_do_is_refused_in_a_sentence() -> None:
+    with pytest.raises(RequestError, match="64 components cannot be fitted on 60 vectors"):
+        fit_pca(PAST[:60], 64)
+    with pytest.raises(RequestError, match="100 components are asked for and the fit has 64"):
+        PcaEncoder(PcaConfig(components=100)).fitted(FIT, BlocksConfig())
+    with pytest.raises(RequestError, match="pca keeps 1 to 384 components, not 0"):
+        PcaConfig(components=0)
+    with pytest.raises(RequestError, match="without a dated fit; it serves backfill_numeric_embeddings"):
+        PcaEncoder().inputs(("window",))
+    with pytest.raises(RequestError, match="seed of a projection is a whole number of at least 0, got -1"):
+        RandomProjectionConfig(seed=-1)

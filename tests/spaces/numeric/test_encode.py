@@ -9,7 +9,18 @@ from prometheus.encoders.numeric import BlocksConfig, BlocksEncoder, NumericEnco
 from prometheus.market.baskets import build_baskets
 from prometheus.market.membership import build_membership
 from prometheus.market.panel import EntitySeries, PricePanel, build_panel
-from prometheus.spaces.numeric import NUM_REGIME_CORE_V1, WindowResult, encode_windows, slot_table, slots
+from prometheus.spaces.numeric import (
+    NUM_PROFILE_CORE_V1,
+    NUM_REGIME_CORE_V1,
+    NUM_STAB_CORE_V1,
+    NumericModel,
+    WindowResult,
+    encode_windows,
+    slot_table,
+    slots,
+    volume_masked,
+    without_volume,
+)
 from tests.market_rows import instrument_table, price_table, weekdays
 from tests.windows_reference import reference_slots
 
@@ -42,34 +53,44 @@ def shares(seed: int = 2) -> np.ndarray:
     return np.exp(13 + np.random.default_rng(seed).standard_normal(N))
 
 
-def encode(series: EntitySeries, *targets: int, encoder: NumericEncoder = RAW, **options: object) -> WindowResult:
-    return encode_windows(series, np.array(targets or (LAST,)), MODEL, encoder, **options)  # type: ignore[arg-type]
+def encode(
+    series: EntitySeries,
+    *targets: int,
+    encoder: NumericEncoder = RAW,
+    model: NumericModel = MODEL,
+    **options: object,
+) -> WindowResult:
+    return encode_windows(series, np.array(targets or (LAST,)), model, encoder, **options)  # type: ignore[arg-type]
 
 
 def named(vector: np.ndarray) -> dict[str, float]:
     return dict(zip(slots(MODEL), vector.tolist(), strict=False))
 
 
-def assert_is_reference(panel: PricePanel, row: int, t: int, vector: np.ndarray) -> None:
+def assert_is_reference(panel: PricePanel, row: int, t: int, vector: np.ndarray, model: NumericModel = MODEL) -> None:
     r = [float(x) / 2**46 if ok else None for x, ok in zip(panel.ret[row, : t + 1], panel.ret_ok[row], strict=False)]
     v = [None if np.isnan(x) else float(x) for x in panel.log_dollar_volume[row, : t + 1]]
-    want = reference_slots(r, v, MODEL.window)
-    for i, slot in enumerate(slot_table(MODEL)):
+    want = reference_slots(r, v, model.window, model.scale_windows)
+    for i, slot in enumerate(slot_table(model)):
         raw = want.get(slot.name)
         expected = 0.0 if raw is None else (raw - slot.center) / slot.spread
         assert float(vector[i]) == pytest.approx(expected, rel=1e-6, abs=1e-6), slot.name
-    assert not vector[len(slot_table(MODEL)) :].any()
+    assert not vector[len(slot_table(model)) :].any()
 
 
-@pytest.mark.parametrize("t", [130, 300, 505, 650, LAST])
-def test_slots_equal_the_slow_form(t: int) -> None:
+BLOCK_MODELS = (MODEL, NUM_STAB_CORE_V1, NUM_PROFILE_CORE_V1)
+
+
+@pytest.mark.parametrize("model", BLOCK_MODELS, ids=lambda m: m.model_id)
+@pytest.mark.parametrize("t", [140, 300, 505, 650, LAST])
+def test_slots_equal_the_slow_form(t: int, model: NumericModel) -> None:
     close, volume = walk(), shares()
     close[RNG.random(N) < 0.04] = np.nan
     close[t] = 100.0
     volume[RNG.random(N) < 0.05] = 0.0
     panel = panel_of(X=(close, volume))
-    (vector,) = encode(panel, t).vectors
-    assert_is_reference(panel, 0, t, vector)
+    (vector,) = encode(panel, t, model=model).vectors
+    assert_is_reference(panel, 0, t, vector, model)
 
 
 def test_slots_equal_the_slow_form_when_nothing_trades_at_the_end() -> None:
@@ -83,6 +104,17 @@ def test_slots_equal_the_slow_form_when_nothing_trades_at_the_end() -> None:
     assert result.coverage[0] == pytest.approx(58 / 63)
 
 
+def test_a_price_that_stands_still_for_a_month_has_named_floors() -> None:
+    close, volume = walk(), shares()
+    close[LAST - 30 :] = close[LAST - 30]
+    panel = panel_of(X=(close, volume))
+    (vector,) = encode(panel, model=NUM_STAB_CORE_V1).vectors
+    assert_is_reference(panel, 0, LAST, vector, NUM_STAB_CORE_V1)
+    values = dict(zip(slots(NUM_STAB_CORE_V1), vector.tolist(), strict=False))
+    assert values["stability.volatility[0]"] == pytest.approx((np.log(0.05) + 0.2) / 0.4)
+    assert values["stability.illiquidity[0]"] < -3
+
+
 def test_rows_come_by_target_then_name() -> None:
     panel = panel_of(B=(walk(seed=1), None), A=(walk(seed=2), None), C=(walk(seed=3), None))
     result = encode(panel, 300, 400, 500)
@@ -93,14 +125,69 @@ def test_rows_come_by_target_then_name() -> None:
         assert_is_reference(panel, int(name), [300, 400, 500][t], result.vectors[row])
 
 
-def test_price_and_share_units_do_not_matter() -> None:
+@pytest.mark.parametrize("model", BLOCK_MODELS, ids=lambda m: m.model_id)
+def test_price_and_share_units_do_not_matter(model: NumericModel) -> None:
     close, volume = walk(), shares()
     vectors = [
-        encode(panel_of(X=(close * a, volume * b)), 300, LAST, encoder=BlocksEncoder()).vectors
+        encode(panel_of(X=(close * a, volume * b)), 300, LAST, encoder=BlocksEncoder(), model=model).vectors
         for a, b in ((1.0, 1.0), (0.25, 4.0), (0.37, 1 / 0.37), (117.0, 0.01))
     ]
     for other in vectors[1:]:
         assert np.abs(other - vectors[0]).max() < 1e-5
+
+
+@pytest.mark.parametrize("model", BLOCK_MODELS, ids=lambda m: m.model_id)
+def test_a_window_has_the_same_bits_whoever_is_beside_it(model: NumericModel) -> None:
+    """Alone, among others, at one target of many, on a series that begins as late as it may."""
+    names = {f"N{i}": (walk(0.01 * (i + 1), seed=i), shares(i)) for i in range(5)}
+    whole = panel_of(**names)
+    targets = range(LAST - 80, LAST + 1, 7)
+    every = encode(whole, *targets, encoder=BlocksEncoder(), model=model)
+    mine = every.vectors[every.name_index == 3]
+    alone = panel_of(N3=names["N3"])
+    assert np.array_equal(encode(alone, *targets, encoder=BlocksEncoder(), model=model).vectors, mine)
+    for place, t in enumerate(targets):
+        start = t - model.history + 1
+        cut = dataclasses.replace(
+            alone,
+            sessions=alone.sessions[start : t + 1],
+            **{
+                f: getattr(alone, f)[:, start : t + 1]
+                for f in ("ret", "ret_ok", "observed", "log_dollar_volume", "close", "volume")
+            },
+        )
+        (vector,) = encode(cut, model.history - 1, encoder=BlocksEncoder(), model=model).vectors
+        assert np.array_equal(vector.view(np.uint32), mine[place].view(np.uint32))
+
+
+@pytest.mark.parametrize("model", BLOCK_MODELS, ids=lambda m: m.model_id)
+def test_volume_can_be_left_out_before_or_after_encoding(model: NumericModel) -> None:
+    panel = panel_of(A=(walk(), shares()), B=(walk(seed=4), shares(4)))
+    full = encode(panel, 400, LAST, encoder=BlocksEncoder(), model=model).vectors
+    dry = encode(without_volume(panel), 400, LAST, encoder=BlocksEncoder(), model=model).vectors
+    assert not np.array_equal(full, dry)
+    assert np.array_equal(volume_masked(model, full), dry)
+    values = dict(zip(slots(model), dry[0].tolist(), strict=False))
+    about = [n for n in values if n.startswith(("stability.illiquidity", "window.volume", "scales.volume_"))]
+    assert "scales.volume_known" in about
+    assert all(values[name] == 0.0 for name in about)
+
+
+def test_the_stability_paths_of_a_crash() -> None:
+    """After 40 calm sessions the price falls by half in ten and trading dries up."""
+    close, volume = walk(0.01, seed=6), np.exp(13 + 0.1 * np.random.default_rng(1).standard_normal(N))
+    close[-10:] *= np.exp(-0.07 * np.arange(1, 11))
+    volume[-10:] /= 8
+    values = dict(
+        zip(
+            slots(NUM_STAB_CORE_V1),
+            encode(panel_of(A=(close, volume)), model=NUM_STAB_CORE_V1).vectors[0],
+            strict=False,
+        )
+    )
+    for path in ("volatility", "drawdown", "illiquidity"):
+        before = np.mean([values[f"stability.{path}[{lag}]"] for lag in range(-62, -12)])
+        assert values[f"stability.{path}[0]"] > before + 2, path
 
 
 def test_the_level_of_volatility_is_kept() -> None:
@@ -207,6 +294,23 @@ def market(correlation: float = 0.4) -> EntitySeries:
     panel = panel_of(**{f"M{i:02d}": (closes[i], shares(i)) for i in range(12)})
     roll = build_membership(instrument_table([{"instrument_id": n} for n in panel.names]), panel.names, SESSIONS)
     return build_baskets(panel, roll, "MARKET")
+
+
+def test_breadth_and_dispersion_are_means_over_sessions_of_what_members_did() -> None:
+    series = market()
+    raw = {
+        slot.name: x * slot.spread + slot.center
+        for slot, x in zip(slot_table(MODEL), encode(series).vectors[0], strict=False)
+    }
+    rng = np.random.default_rng(3)
+    common = rng.standard_normal(N)
+    moves = 0.02 * (np.sqrt(0.4) * common + np.sqrt(0.6) * rng.standard_normal((12, N)))
+    for w in (21, 63):
+        last = moves[:, N - w :]
+        assert raw[f"scales.breadth_{w}"] == pytest.approx((last > 0).mean(), rel=1e-5)
+        assert raw[f"scales.dispersion_{w}"] == pytest.approx(
+            np.log(np.expm1(last).std(axis=0, ddof=1).mean() / 0.02), abs=1e-5
+        )
 
 
 def test_a_market_has_a_cross_section_and_an_instrument_has_not() -> None:

@@ -1,0 +1,65 @@
+"""What instruments were known to be on given days: market, sector and company behind each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+_COLUMNS = (
+    "instrument_id",
+    "valid_from",
+    "valid_to",
+    "delisted_on",
+    "issuer_id",
+    "market_id",
+    "sector",
+    "known_at",
+    "withdrawn",
+)
+
+
+def described_as_known(
+    versions: pa.Table, days: NDArray[np.datetime64], cutoffs: NDArray[np.datetime64]
+) -> pl.DataFrame:
+    """Describe each instrument on each day by the row that holds then, as known at the day's cut-off.
+
+    Of the descriptions known by then and not taken back, the one that began last by the day counts, as long as it has
+    not ended and the instrument is not delisted before the day.
+
+    Parameters
+    ----------
+    versions : pyarrow.Table
+        Every version of rows of ``instruments``.
+    days : ndarray of datetime64[D], shape (n,)
+        Ascending.
+    cutoffs : ndarray of datetime64[us], shape (n,)
+
+    Returns
+    -------
+    polars.DataFrame
+        ``as_of_date``, ``instrument_id``, ``issuer_id``, ``market_id``, ``sector``, ``valid_from``; by day, then
+        instrument.
+    """
+    rows = pl.DataFrame(pl.from_arrow(versions.select(_COLUMNS)))
+    rows = rows.with_columns(pl.col("known_at").dt.replace_time_zone(None))
+    asked = pl.DataFrame({"as_of_date": days, "__cutoff": cutoffs}).with_columns(pl.col("as_of_date").cast(pl.Date))
+    key = ["as_of_date", "instrument_id"]
+    ended = (pl.col("valid_to") < pl.col("as_of_date")) | (pl.col("delisted_on") < pl.col("as_of_date"))
+    return (
+        asked.join(rows, how="cross")
+        .filter(pl.col("known_at") <= pl.col("__cutoff"))
+        .sort("known_at", maintain_order=True)
+        .unique([*key, "valid_from"], keep="last", maintain_order=True)
+        .filter(~pl.col("withdrawn") & (pl.col("valid_from") <= pl.col("as_of_date")))
+        .sort("valid_from", maintain_order=True)
+        .unique(key, keep="last", maintain_order=True)
+        .filter(~ended.fill_null(False))
+        .select(*key, "issuer_id", "market_id", "sector", "valid_from")
+        .sort(key)
+    )

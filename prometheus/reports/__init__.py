@@ -1,0 +1,1 @@
+"""Reports: self-contained HTML pages a person looks at before trusting numbers."""

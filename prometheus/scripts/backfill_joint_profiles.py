@@ -1,0 +1,17 @@
+"""Fuse numeric profile, behaviour and profile text of every issuer into PROFILE_CORE_V0 rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus.cli.stage_command import script, stage_main
+from prometheus.stages import stage
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    return stage_main("backfill_joint_profiles", [stage("joint_profile_core")], str(__doc__), argv)
+
+
+if __name__ == "__main__":
+    script(main)

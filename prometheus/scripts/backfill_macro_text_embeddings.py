@@ -1,0 +1,17 @@
+"""Embed macro and policy texts, each version of each text once, into text_embeddings (source_type MACRO)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus.cli.stage_command import script, stage_main
+from prometheus.stages.macro_text_embeddings import MACRO_TEXT_EMBEDDINGS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    return stage_main("backfill_macro_text_embeddings", [MACRO_TEXT_EMBEDDINGS], str(__doc__), argv)
+
+
+if __name__ == "__main__":
+    script(main)

@@ -1,0 +1,17 @@
+"""Encode scenario paths behind their base entity's history into numeric_window_embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus.cli.stage_command import script, stage_main
+from prometheus.stages.scenario_embeddings import SCENARIO_EMBEDDINGS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    return stage_main("backfill_scenario_embeddings", [SCENARIO_EMBEDDINGS], str(__doc__), argv)
+
+
+if __name__ == "__main__":
+    script(main)

@@ -1,0 +1,133 @@
+"""What being able to trust a row costs: the numeric backfill as it is, and without its books and digests.
+
+500 names x 3,780 sessions, each run from nothing in a lake of raw rows alone, in one process, one after the other with
+the order turned round each time. Left out of every other run: lineage, the digests of each day's inputs (every raw row
+is hashed for them), the digest of the rows committed, the books of runs and chunks, the register of variants.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import resource
+import shutil
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prometheus.lake import Lake, writer
+from prometheus.runtime import plan, run, run_stage
+from prometheus.runtime.ledger import Ledger
+from prometheus.stages import stage
+
+TABLE = "numeric_window_embeddings"
+LIMIT_RATIO = 1.10
+PAIRS = 3
+
+
+def _no_input_digests(*given: Any) -> dict[tuple[str, dt.date], str]:
+    asked = given[3]
+    return {(scope, day): "" for scope, days in asked.items() for day in days}
+
+
+def _nothing(*given: Any, **options: Any) -> None:
+    return None
+
+
+TRUST: dict[str, tuple[tuple[Any, str, Callable[..., Any]], ...]] = {
+    "lineage": ((run, "_record_lineage", _nothing),),
+    "input digests": ((plan, "input_digests", _no_input_digests),),
+    "row digests": ((writer, "rows_digest", lambda *given: ""),),
+    "books": ((Ledger, "event", _nothing), (Ledger, "chunk", _nothing)),
+    "variants": ((run, "_register_variant", _nothing),),
+}
+"""By what it is called, where it is done and what stands in for it."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one run, on the clock and of both processors."""
+
+    wall: float
+    cpu: float
+
+
+@contextlib.contextmanager
+def without_trust() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for places in TRUST.values():
+            for owner, name, instead in places:
+                patch.setattr(owner, name, instead)
+        yield
+
+
+@contextlib.contextmanager
+def timing(spent: Counter[str]) -> Iterator[None]:
+    """Add up the seconds each part takes, whichever thread it runs in."""
+
+    def timed(part: str, true: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*given: Any, **options: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return true(*given, **options)
+            finally:
+                spent[part] += time.perf_counter() - began  # type: ignore[assignment]
+
+        return wrapped
+
+    with pytest.MonkeyPatch.context() as patch:
+        for part, places in TRUST.items():
+            for owner, name, _ in places:
+                patch.setattr(owner, name, timed(part, getattr(owner, name)))
+        yield
+
+
+def backfill(raw: Path, folder: Path, first: dt.date, last: dt.date, around: Any) -> tuple[Cost, str]:
+    """Run from nothing on a linked copy of the raw rows; cost, and digest of the rows."""
+    root = folder / "lake"
+    shutil.copytree(raw, root / "raw", copy_function=os.link)
+    lake, declared = Lake.open(root), stage("numeric_embeddings")
+    with around:
+        cpu, wall = sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), time.perf_counter()
+        done = run_stage(lake, declared, declared.params(), first, last)
+        cost = Cost(time.perf_counter() - wall, sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) - cpu)
+    assert done.rows > 0
+    days = sorted(lake.days(TABLE).tolist())
+    digest = lake.digest(TABLE, {"as_of_date": days[:: max(len(days) // 40, 1)]})
+    shutil.rmtree(root)
+    return cost, digest
+
+
+@pytest.mark.bench
+def test_trust_costs_little(market_lake: Lake, tmp_path: Path) -> None:
+    raw = Path(market_lake.location.root) / "raw"
+    days = market_lake.days("prices_daily").tolist()
+    trusted: list[Cost] = []
+    bare: list[Cost] = []
+    spent: Counter[str] = Counter()
+    digests = set()
+    for pair in range(PAIRS):
+        kinds: list[tuple[list[Cost], Any]] = [(trusted, timing(spent)), (bare, without_trust())]
+        for costs, around in kinds if pair % 2 == 0 else kinds[::-1]:
+            cost, digest = backfill(raw, tmp_path, days[0], days[-1], around)
+            costs.append(cost)
+            digests.add(digest)
+    assert len(digests) == 1, "rows differ with and without their books"
+    wall, cpu = (
+        statistics.median(getattr(a, what) for a in trusted) / statistics.median(getattr(b, what) for b in bare)
+        for what in ("wall", "cpu")
+    )
+    parts = ", ".join(f"{part} {seconds / PAIRS:.2f} s" for part, seconds in spent.most_common())
+    print(
+        f"\ntrust: {wall:.3f} times the time of a run without it (limit {LIMIT_RATIO}), {cpu:.3f} times its processor "
+        f"time; medians of {PAIRS}: {statistics.median(c.wall for c in trusted):.1f} s with, "
+        f"{statistics.median(c.wall for c in bare):.1f} s without; a run spends in {parts}; {os.cpu_count()} processors"
+    )
+    assert wall <= LIMIT_RATIO

@@ -1,0 +1,117 @@
+"""Opening a lake, and what it tells of itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prometheus.errors import MissingInputError, RequestError
+from prometheus.lake import Lake
+from tests.lake_rows import days_from, price_rows, window_rows
+
+DAY = dt.date(2024, 1, 2)
+WINDOWS = "numeric_window_embeddings"
+
+
+def test_a_lake_is_found_where_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PROMETHEUS_LAKE", raising=False)
+    assert Lake.open(create=True).location.path == tmp_path / "lake"
+    monkeypatch.setenv("PROMETHEUS_LAKE", str(tmp_path / "other"))
+    assert Lake.open(create=True).location.path == tmp_path / "other"
+    named = Lake.open(tmp_path / "deep" / "named", create=True)
+    assert named.location.path == tmp_path / "deep" / "named"
+    assert named.location.path.is_dir()
+    assert Lake.open(f"file://{tmp_path}/uri/", create=True).location.path == tmp_path / "uri"
+
+
+def test_where_there_is_none_it_is_said(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match=r"there is no lake at .*; `prometheus ingest` makes one"):
+        Lake.open(tmp_path / "nowhere")
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(RequestError, match="file is a file; a lake is a folder"):
+        Lake.open(file, create=True)
+    with pytest.raises(RequestError, match="a lake cannot be made at"):
+        Lake.open(file / "below", create=True)
+
+
+def test_a_bucket_has_no_folder() -> None:
+    lake = Lake("s3://bucket/lake/")
+    assert lake.location.root == "s3://bucket/lake"
+    assert lake.location.path is None
+    assert lake.location.table_uri("prices_daily") == "s3://bucket/lake/raw/prices_daily"
+
+
+def test_history_and_counts(lake: Lake) -> None:
+    assert (lake.tables(), lake.version(WINDOWS), lake.history(WINDOWS)) == ([], None, [])
+    commit = lake.upsert(WINDOWS, window_rows(days_from(DAY, 2), ["A", "B"]))
+    lake.upsert(WINDOWS, window_rows([DAY], ["A"], seed=1))
+    assert lake.tables() == [WINDOWS]
+    assert (commit.table, commit.version, commit.rows, commit.changed) == (WINDOWS, 1, 4, True)
+    newest, before, made = lake.history(WINDOWS)
+    assert [v.version for v in (newest, before, made)] == [2, 1, 0]
+    assert (before.rows, before.digest) == (4, commit.digest)
+    assert (made.rows, made.digest) == (None, None)
+    assert made.at <= before.at <= newest.at <= dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
+    assert newest.at > dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    assert len(lake.history(WINDOWS, limit=1)) == 1
+    assert lake.count(WINDOWS) == 4
+    assert lake.count(WINDOWS, where={"entity_id": "A"}) == 2
+
+
+def test_nothing_brought_to_nothing_is_nothing_done(lake: Lake) -> None:
+    commit = lake.upsert(WINDOWS, window_rows([], []))
+    assert (commit.rows, commit.changed) == (0, False)
+    lake.upsert(WINDOWS, window_rows([DAY], ["A", "B"]))
+    again = lake.upsert(WINDOWS, window_rows([DAY], ["A", "B"]))
+    assert (again.rows, again.changed, again.version) == (2, False, lake.version(WINDOWS))
+    assert lake.history(WINDOWS)[0].digest == again.digest
+
+
+def test_days_that_hold_rows(lake: Lake) -> None:
+    assert lake.days("prices_daily").size == 0
+    lake.upsert("prices_daily", price_rows([DAY, DAY + dt.timedelta(3)], ["A", "B"]))
+    np.testing.assert_array_equal(lake.days("prices_daily"), np.array(["2024-01-02", "2024-01-05"], "datetime64[D]"))
+
+
+def test_an_older_version_is_read_as_it_was(lake: Lake) -> None:
+    lake.upsert(WINDOWS, window_rows([DAY], ["A"]))
+    lake.upsert(WINDOWS, window_rows([DAY], ["B"]))
+    assert lake.read(WINDOWS, version=1)["entity_id"].to_pylist() == ["A"]
+    for number in (-1, 3):
+        with pytest.raises(RequestError, match=f"has versions 0 to 2, not {number}"):
+            lake.read(WINDOWS, version=number)
+
+
+def test_equal_deliveries_are_counted_not_written(lake: Lake) -> None:
+    rows = price_rows([DAY], ["A", "B"])
+    first = lake.deliver("prices_daily", rows)
+    again = lake.deliver("prices_daily", rows)
+    assert (first.new, first.corrected, first.unchanged) == (2, 0, 0)
+    assert (again.new, again.corrected, again.unchanged) == (0, 0, 2)
+    both = first + again
+    assert (both.new, both.unchanged, both.table) == (2, 2, "prices_daily")
+    assert lake.version("prices_daily") == 1
+
+
+def test_only_the_lakes_own_books_are_appended_to_and_deleted_from(lake: Lake) -> None:
+    rows = window_rows([DAY], ["A"])
+    with pytest.raises(RequestError, match="is not a book of the lake; write it with upsert"):
+        lake.append(WINDOWS, rows)
+    with pytest.raises(RequestError, match="keeps no versions; write it with upsert"):
+        lake.deliver(WINDOWS, rows)
+    lake.upsert(WINDOWS, rows)
+    lake.delete(WINDOWS, {"entity_id": "A"})
+    assert lake.count(WINDOWS) == 1
+
+
+def test_results_come_in_batches_too(lake: Lake) -> None:
+    lake.upsert(WINDOWS, window_rows([DAY], [f"N{i}" for i in range(5)]))
+    sql = f"SELECT entity_id FROM ({lake.source(WINDOWS)}) SEMI JOIN wanted USING (entity_id)"
+    wanted = lake.read(WINDOWS, columns=["entity_id"], where={"entity_id": ["N1", "N2"]})
+    batches = list(lake.stream(sql, {"wanted": wanted}, batch_rows=1))
+    assert sorted(x for b in batches for x in b["entity_id"].to_pylist()) == ["N1", "N2"]

@@ -1,0 +1,94 @@
+"""The surface report, on the small lake."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prometheus.cli.main import main
+from prometheus.errors import MissingInputError
+from prometheus.lake import Lake
+from prometheus.reports import svg
+from prometheus.reports.surfaces import surface_facts
+from prometheus.spaces.joint import SPACES
+
+VOID = {"meta", "rect", "polygon", "polyline", "br"}
+
+
+class Balanced(HTMLParser):
+    """Counts open tags; tables may leave nothing open either."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def page(demo_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("report") / "surfaces.html"
+    command = ["surface", "report", "--lake", str(demo_lake), "--output", str(out), "--sample-rows", "400"]
+    assert main([*command, "--only", "hashing", "num-regime-core-v1"]) == 0
+    return out.read_text(encoding="utf-8")
+
+
+def test_the_page_stands_alone(page: str) -> None:
+    parser = Balanced()
+    parser.feed(page)
+    assert parser.open == []
+    assert not re.search(r"(src|href)=[\"']?(http|//|file)|@import|url\(", page)
+
+
+def test_every_surface_asked_for_is_on_it_and_no_other(page: str, demo_lake: Path) -> None:
+    for space in ("regime_context", "regime_macro", "profile_core", "assessment_context"):
+        assert SPACES[space].joint_type in page
+    assert "num-regime-core-v1 / v0 / INSTRUMENT" in page
+    assert "num-stab-core-v1" not in page
+
+
+def test_counts_are_those_of_the_lake(demo_lake: Path) -> None:
+    lake = Lake.open(demo_lake)
+    for fact in surface_facts(lake, only=["hashing"], sample_rows=100):
+        assert fact.rows == lake.count(fact.table, fact.where), fact.name
+        assert len(fact.sample) <= 100
+
+
+def test_shares_by_branch_are_those_of_the_variance(demo_lake: Path) -> None:
+    (fact,) = surface_facts(Lake.open(demo_lake), only=["REGIME_CONTEXT_V0"], first=dt.date(2024, 1, 2))[:1]
+    assert fact.where["variant"] == "hashing"
+    assert set(fact.branch_shares) == {"regime", "text"}
+    assert sum(fact.branch_shares.values()) == pytest.approx(1.0, abs=1e-6)
+    assert fact.branch_shares["regime"] > 0.6  # the weakness of plain averages this report is there to show
+
+
+def test_nothing_to_report_is_a_sentence(tmp_path: Path, demo_lake: Path) -> None:
+    with pytest.raises(MissingInputError, match=r"holds no embeddings; make some with `prometheus backfill"):
+        surface_facts(Lake.open(tmp_path / "lake", create=True))
+    with pytest.raises(MissingInputError, match="holds no embeddings of NOTHING"):
+        surface_facts(Lake.open(demo_lake), only=["NOTHING"])
+
+
+def test_wrong_requests_end_with_2(tmp_path: Path, demo_lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["surface", "report", "--lake", str(demo_lake)]
+    assert main([*command, "--start", "2025-02-01", "--end", "2025-01-01"]) == 2
+    assert main([*command, "--output", str(tmp_path / "no" / "x.html")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_a_heat_map_draws_what_there_is() -> None:
+    drawn = svg.heat_map(["a & b"], ["2024-01", "2024-02", "2024-03"], np.array([[5.0, 0.0, 10.0]]), "rows")
+    assert drawn.count("<rect") == 2
+    assert "a &amp; b, 2024-03: 10 rows" in drawn
+    assert [float(o) for o in re.findall(r'opacity="([\d.]+)"', drawn)] == [0.62, 1.0]
