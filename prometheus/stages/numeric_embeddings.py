@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -22,6 +23,7 @@ from prometheus.lake import contract
 from prometheus.lake.predicates import literal
 from prometheus.market.fundamentals import HISTORY_DAYS as FUNDAMENTAL_DAYS
 from prometheus.market.listings import described_as_known
+from prometheus.market.membership import listed_as_known
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope, selection
 from prometheus.runtime.params import canonical_json
 from prometheus.stages.fitted_encoders import encoders_of
@@ -42,6 +44,8 @@ from prometheus.stages.windows import (
     segments,
 )
 from prometheus.vectors import to_list_array
+
+TABLE = "numeric_window_embeddings"
 
 HISTORY_DAYS = 1_200
 """Calendar days that hold the 777 sessions a basket's window can depend on, holidays included."""
@@ -139,18 +143,68 @@ def _compute(params: NumericEmbeddingsParams, reader: StageReader, chunk: Chunk)
                 parts.append(window_rows(params, segment, entity_type, ids, _fit_of(encoder)))
                 requested.update(segment.series.names if ids is None else ids.every)
                 _count(out, scope, segment)
-        out.replace(
-            declared.name,
-            partitions={
-                "model_id": [params.model_id],
-                "variant": [params.variant],
-                "entity_type": [entity_type],
-                "as_of_date": days,
-            },
-            keys={"entity_id": sorted(requested)},
-        )
+        _answer(out, params, reader, scope, days, requested)
     out.rows[declared.name] = pa.concat_tables(parts) if parts else declared.empty()
     return out
+
+
+def _answer(
+    out: Output,
+    params: NumericEmbeddingsParams,
+    reader: StageReader,
+    scope: str,
+    days: Sequence[dt.date],
+    requested: set[str],
+) -> None:
+    """Answer for the rows of what was asked, but for the days on which what changed market is another's."""
+    market_id, entity_type = scope.split("/")
+    surface = {"model_id": [params.model_id], "variant": [params.variant], "entity_type": [entity_type]}
+    elsewhere = _elsewhere(params, reader, market_id, entity_type, days, requested)
+    settled = sorted(requested - elsewhere.keys())
+    out.replace(TABLE, {**surface, "as_of_date": list(days)}, {"entity_id": settled})
+    for name, others in elsewhere.items():
+        own = [day for day in days if day not in others]
+        if own:
+            out.replace(TABLE, {**surface, "as_of_date": own}, {"entity_id": [name]})
+
+
+def _elsewhere(
+    params: NumericEmbeddingsParams,
+    reader: StageReader,
+    market_id: str,
+    entity_type: str,
+    days: Sequence[dt.date],
+    requested: set[str],
+) -> dict[str, set[dt.date]]:
+    """Of what has ever been of several markets: the days on which each is of another than this."""
+    if entity_type not in (INSTRUMENT, ISSUER) or not requested:
+        return {}
+    key = "instrument_id" if entity_type == INSTRUMENT else "issuer_id"
+    versions = reader.read_once("instruments")
+    rows = pl.DataFrame(pl.from_arrow(versions.select([key, "market_id"]))).unique()
+    moving = rows.filter((pl.col("market_id").n_unique().over(key) > 1) & pl.col(key).is_in(sorted(requested)))
+    found: dict[str, set[dt.date]] = {name: set() for name in moving[key].unique().sort().to_list()}
+    if not found:
+        return {}
+    sessions = reader.sessions(market_id)
+    at = sessions.positions(np.array(days, dtype="datetime64[D]"))
+    known_by = reader.cutoffs(market_id, params.cutoff)
+    if entity_type == ISSUER:
+        described = described_as_known(versions, sessions.dates[at], known_by[at]).filter(
+            pl.col(key).is_in(list(found))
+        )
+        order = ["as_of_date", key, "valid_from", "instrument_id"]
+        home = described.sort(order).unique(["as_of_date", key], keep="first", maintain_order=True)
+        for day, name in home.filter(pl.col("market_id") != market_id).select("as_of_date", key).iter_rows():
+            found[name].add(day)
+        return found
+    first, stop = int(at[0]), int(at[-1]) + 1
+    names, span = sorted(found), sessions.slice(first, stop)
+    for other in sorted(set(moving["market_id"].to_list()) - {market_id}):
+        listed = listed_as_known(versions, other, names, span, known_by[first:stop])[at - first]
+        for row, column in zip(*np.nonzero(listed), strict=True):
+            found[names[column]].add(days[row])
+    return found
 
 
 def _segments(

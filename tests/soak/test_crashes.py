@@ -90,11 +90,16 @@ class Case:
     seconds: float
     entries: int
 
+    def began(self, root: Path) -> bool:
+        """Whether the command has written that it started, after what the books of its lake said before."""
+        return began(root, runs=max(1, book_entries(self.ready)))
+
 
 def _case(command: Command, ready: Path, work: Path) -> Case:
     whole = link_lake(ready, work)
     process = start(command, whole)
-    wait_for(lambda: began(whole) or process.poll() is not None)
+    said = max(1, book_entries(ready))
+    wait_for(lambda: began(whole, runs=said) or process.poll() is not None)
     since = last = time.monotonic()
     entries = 0
     while process.poll() is None:
@@ -175,7 +180,7 @@ def test_killed_at_random_moments(cases: dict[str, Case], tmp_path: Path, name: 
         assert tries < 8 * RANDOM_KILLS[name], "runs end before they can be killed"
         root = link_lake(case.ready, tmp_path / f"{tries}")
         process = start(case.command, root)
-        wait_for(lambda root=root, process=process: began(root) or process.poll() is not None)  # type: ignore[misc]
+        wait_for(lambda root=root, process=process: case.began(root) or process.poll() is not None)  # type: ignore[misc]
         time.sleep(rng.uniform(0.0, case.seconds))
         process.kill()
         process.communicate()
@@ -303,7 +308,7 @@ def test_the_doctor_beside_a_run(cases: dict[str, Case], tmp_path: Path, name: s
     case = cases[name]
     root = link_lake(case.ready, tmp_path / "lake")
     process = start(case.command, root)
-    assert wait_for(lambda: began(root) or process.poll() is not None)
+    assert wait_for(lambda: case.began(root) or process.poll() is not None)
     looks = 0
     while process.poll() is None:
         report = examine(Lake.open(root, create=True), stages=all_stages(), repair=True, quick=True)
@@ -321,7 +326,7 @@ def test_a_lake_removed_during_a_run(cases: dict[str, Case], tmp_path: Path, del
     case = cases["numeric"]
     root = link_lake(case.ready, tmp_path / "lake")
     process = start(replace(case.command, arguments=case.command.arguments.replace("-days 10", "-days 1")), root)
-    wait_for(lambda: began(root))
+    wait_for(lambda: case.began(root))
     time.sleep(delay)
     shutil.rmtree(root, ignore_errors=True)
     _, err = process.communicate(timeout=300)

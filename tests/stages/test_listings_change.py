@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from prometheus.lake import Lake, contract
 from prometheus.runtime import RunOptions
@@ -54,3 +55,30 @@ def test_names_that_moved_make_no_basket_of_the_other_market(raw_copy: Lake) -> 
     day = dt.date(2025, 1, 3)
     run(raw_copy, "numeric_embeddings", day, day, entity_type=("MARKET",), market_id=("US_EQ",))
     assert raw_copy.read(TABLE, columns=["entity_id"])["entity_id"].to_pylist() == ["US_EQ"]
+
+
+@pytest.mark.parametrize("order", [("US_EQ", "EU_EQ"), ("EU_EQ", "US_EQ")])
+@pytest.mark.parametrize("entity_type", ["INSTRUMENT", "ISSUER"])
+def test_the_other_market_leaves_rows_of_before_the_move_alone(
+    raw_copy: Lake, order: tuple[str, str], entity_type: str
+) -> None:
+    """One market after the other, each made again: neither takes away what the other made of a name that moved."""
+    moved = dt.date(2024, 6, 12)
+    listing = raw_copy.read("instruments", where={"instrument_id": "AAA.US"}).to_pylist()[0]
+    there = {"market_id": "EU_EQ", "valid_from": moved, "as_of_date": moved, "known_at": known(6, 10)}
+    here = {"valid_to": moved - dt.timedelta(days=1), "known_at": known(6, 10)}
+    bring_versions(raw_copy, [listing | here, listing | there])
+    first, last = dt.date(2024, 6, 6), dt.date(2024, 6, 18)
+    whose = listing["instrument_id"] if entity_type == "INSTRUMENT" else listing["issuer_id"]
+    seen = []
+    for _ in range(2):
+        for market_id in order:
+            forced = RunOptions(force=True)
+            kinds = {"entity_type": (entity_type,), "market_id": (market_id,)}
+            run(raw_copy, "numeric_embeddings", first, last, forced, **kinds)
+        rows = raw_copy.read(TABLE, where={"entity_type": entity_type, "entity_id": whose})
+        seen.append(sorted(rows["as_of_date"].to_pylist()))
+    days = [first + dt.timedelta(days=i) for i in range(13)]
+    sessions = {day for day in days if day.weekday() < 5}
+    assert seen[0] == seen[1]
+    assert set(seen[0]) == sessions
