@@ -34,12 +34,12 @@ def lake_of(root: Path, real_data: Path, *sources: tuple[str, str], **settings: 
 
 
 def make(
-    lake: Lake, name: str, first: dt.date, last: dt.date, overrides: Sequence[str] = (), **given: Any
+    lake: Lake, stage_name: str, first: dt.date, last: dt.date, /, overrides: Sequence[str] = (), **given: Any
 ) -> RunSummary:
     """Run one stage as configured, with some parameters given."""
     config = compose(CONFIG, list(overrides))
-    declared = stage(name)
-    params = params_for(declared.params, node_of(config, name), given)
+    declared = stage(stage_name)
+    params = params_for(declared.params, node_of(config, stage_name), given)
     return run_stage(lake, declared, params, first, last, options=RunOptions(), markets=markets_from(config))
 
 

@@ -167,9 +167,9 @@ def test_an_interrupted_backfill_says_how_to_go_on_and_is_continued(demo_lake: P
     whole = Lake.open(demo_lake)
     span = (dt.date(2024, 10, 1), dt.date(2025, 3, 31))
     for table, where in (
-        ("text_embeddings", {"variant": "hashing"}),
+        ("text_embeddings", {"variant": "hashing", "source_type": "NEWS"}),
         ("regimes", {"region": "US"}),
-        ("joint_embeddings", {"variant": "hashing", "entity_key": "US"}),
+        ("joint_embeddings", {"joint_type": "REGIME_CONTEXT_V0", "variant": "hashing", "entity_key": "US"}),
     ):
         order = [(c, "ascending") for c in ("as_of_date", *(["source_id"] if table == "text_embeddings" else []))]
         mine, theirs = (

@@ -150,34 +150,41 @@ def test_days_like_a_crisis_are_days_of_crises(
     found = Surface.numeric("num-regime-core-v1", entity_type="MARKET").load(market)
     episodes = pl.read_parquet(real_data / "groundtruth" / "crisis_episodes.parquet")
     starts, ends = (episodes[c].to_numpy().astype("datetime64[D]") for c in ("start_date", "end_date"))
-    days = found.dates
-    crisis = np.zeros(len(days), dtype=bool)
-    which = np.full(len(days), -1)
-    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        mine = (days >= start) & (days <= end)
-        crisis |= mine
-        which[mine] = number
-    k = 20
-    embargo = Embargo()
-    queries = np.flatnonzero(crisis & (days > days[0] + np.timedelta64(3 * 365, "D")))
-    near = nearest_many(None, found, found.vectors[queries], days[queries], k=k, when="earlier", embargo=embargo)
-    position = {d: i for i, d in enumerate(days.tolist())}
-    at = np.array([position[d] for d in near.rows["as_of_date"].to_pylist()])
-    alike = crisis[at].reshape(-1, k)
-    earlier = [days < days[q] - np.timedelta64(92, "D") for q in queries]
-    relevant, candidates = (np.array([int((e & m).sum()) for e in earlier]) for m in (crisis, np.ones_like(crisis)))
-    result = precision_at_k(hits_at_k(alike, k), relevant, candidates, k, clusters=which[queries])
-    calm = np.flatnonzero(~crisis & (days > days[0] + np.timedelta64(3 * 365, "D")))
-    near_calm = nearest_many(None, found, found.vectors[calm], days[calm], k=k, when="earlier", embargo=embargo)
-    of_calm = crisis[[position[d] for d in near_calm.rows["as_of_date"].to_pylist()]].mean()
+    results = {}
+    for title, longest in (("all windows", 10_000), ("windows of at most 120 days", 120)):
+        short = (ends - starts).astype(int) <= longest
+        result, of_calm = crises_found(found, starts[short], ends[short])
+        results[title] = (result, of_calm)
     say(
         capsys,
-        f"earlier days most like days of a crisis, {len(queries)} queries, embargo 92 calendar days:",
-        str(result),
-        f"of days outside crises the neighbours are crisis days in {of_calm:.3f}",
+        "earlier days most like days of a crisis, embargo 92 calendar days, episodes resampled:",
+        *(f"{t:28} {r}; of neighbours of calm days {c:.3f} are" for t, (r, c) in results.items()),
     )
-    assert result.beats_chance
-    assert result.value > of_calm
+    for result, of_calm in results.values():
+        assert result.value > result.chance
+        assert result.value > of_calm
+
+
+def crises_found(found: Vectors, starts: NDArray[np.datetime64], ends: NDArray[np.datetime64]) -> tuple[Result, float]:
+    """Share of crisis days among the earlier days most like a crisis day, and among those most like a calm one."""
+    days, k = found.dates, 20
+    which = np.full(len(days), -1)
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        which[(days >= start) & (days <= end)] = number
+    crisis = which >= 0
+    late = days > days[0] + np.timedelta64(3 * 365, "D")
+    position = {d: i for i, d in enumerate(days.tolist())}
+
+    def alike(queries: NDArray[np.int64]) -> NDArray[np.bool_]:
+        near = nearest_many(None, found, found.vectors[queries], days[queries], k=k, when="earlier", embargo=Embargo())
+        return crisis[[position[d] for d in near.rows["as_of_date"].to_pylist()]].reshape(-1, k)
+
+    queries = np.flatnonzero(crisis & late)
+    earlier = [days < days[q] - np.timedelta64(92, "D") for q in queries]
+    relevant, candidates = (np.array([int((e & m).sum()) for e in earlier]) for m in (crisis, np.ones_like(crisis)))
+    hits = hits_at_k(alike(queries), k)
+    result = precision_at_k(hits, relevant, candidates, k, clusters=which[queries])
+    return result, float(alike(np.flatnonzero(~crisis & late)).mean())
 
 
 # -- states by what scenarios cost --

@@ -124,6 +124,7 @@ def audit_lookahead(
             source=lake,
             tables=tables,
             span=span,
+            earliest=_span(lake, tables, None, None)[0],
             future=future,
             seed=seed,
             names=_instruments(lake),
@@ -155,6 +156,7 @@ class _Pairs:
     source: Lake
     tables: Sequence[str]
     span: tuple[dt.date, dt.date]
+    earliest: dt.date
     future: FutureKind
     seed: int
     names: tuple[str, ...]
@@ -181,6 +183,7 @@ class _Pairs:
             self.tables,
             steps,
             *self.span,
+            earliest=self.earliest,
             future=future,
             cache=self.root / "cache",
             run=self.run,

@@ -63,6 +63,7 @@ def build(
     first: dt.date,
     last: dt.date,
     *,
+    earliest: dt.date,
     future: Future | None = None,
     cache: Path,
     run: RunWith,
@@ -80,6 +81,8 @@ def build(
     steps : sequence of Step
     first, last : date
         Output days, both included.
+    earliest : date
+        First day of the raw tables: stages of events, whose rows later ones may read as last known, begin there.
     future : callable, optional
         What each table's rows become; as they are when None.
     cache : Path
@@ -100,7 +103,9 @@ def build(
         built.wrote.append(wrote)
         recorded = _recorded(step.stage, wrote)
         try:
-            run_stage(built.lake, recorded, step.params, first, last, **vars(run))
+            events = all(contract(table).table_class == "event" for table in step.stage.outputs)
+            begin = min(first, earliest) if events else first
+            run_stage(built.lake, recorded, step.params, begin, last, **vars(run))
         except MissingInputError as refusal:
             built.refused[number] = str(refusal)
     return built

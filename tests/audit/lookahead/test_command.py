@@ -67,7 +67,7 @@ def test_counts_as_csv_for_several_cuts(market: Lake, capfd: Capture) -> None:
     [
         ("--stages honest", "the following arguments are required: --cut"),
         ("--cut yesterday", "'yesterday' is not a date"),
-        ("--cut 2024-02-15 --stages honest pride", "there is no stage pride; there are numeric_embeddings,"),
+        ("--cut 2024-02-15 --stages honest pride", "there is no stage pride; there are returns, factors,"),
         ("--cut 2030-01-01 --stages honest", "the cut 2030-01-01 must lie within the days audited"),
         ("--cut 2024-02-15 --from 2024-03-01 --to 2024-02-01", "--to (2024-02-01) is before --from (2024-03-01)"),
         ("--cut 2024-02-15 --region MOON", "there is no region 'MOON'"),
