@@ -14,7 +14,7 @@ import polars as pl
 from prometheus.audit.findings import Finding, counted, examples
 from prometheus.audit.ownership import OWNER, Owner, owners_of
 from prometheus.clock import Markets
-from prometheus.lake import ALL_TABLES, Lake
+from prometheus.lake import ALL_TABLES, Lake, contract
 from prometheus.lake.inventory import TableInventory
 from prometheus.lake.predicates import condition
 from prometheus.lake.session import new_connection
@@ -123,6 +123,11 @@ class LedgerCheck:
         surfaces = {
             tuple((k, v) for k, v in f.partition.items() if k not in _TIMES) for f in inventory.current.values()
         }
+        # A surface that has lost every row has no file left to be found by; its lineage still tells of it.
+        for owner in owners:
+            if not any(owner.may_hold(dict(surface)) for surface in surfaces):
+                where = owner.holding.where
+                surfaces.add(tuple((k, where[k]) for k in contract(table).partition_by if k in where))
         out = []
         for surface in sorted(surfaces, key=str):
             where = dict(surface)
