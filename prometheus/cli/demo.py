@@ -169,9 +169,11 @@ def closing_words(lake: Lake, root: str | None, seconds: float, real_text: bool)
         f"  prometheus lake ls{where}",
         "  python -m prometheus.scripts.show_joint_regime_context --region US \\",
         f"    --start 2025-01-01 --end 2025-01-31{extra}{where}",
+        "  python -m prometheus.scripts.find_similar_profiles --issuer-id ISS_ACME_CORP \\",
+        f"    --as-of {EXAMPLE_DAY} --top-k 5{extra}{where}",
         f'  prometheus sql{where} "select as_of_date, regime_label, round(confidence, 2) from regimes',
         f"    where region = 'US' and as_of_date >= '{EXAMPLE_DAY:%Y-%m}-01' order by 1 limit 20\"",
-        "  prometheus stages --graph",
+        f"  prometheus surface report{where}",
     ]
     return "\n".join(lines)
 

@@ -1,0 +1,256 @@
+"""Branches about a region: its regimes, the news of its days, over a day or an episode, and macro texts."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from prometheus.clock import positions_in
+from prometheus.errors import MissingInputError, RequestError
+from prometheus.runtime import Input, StageReader
+from prometheus.spaces.joint import BranchRows, DailyMeans
+from prometheus.stages.joint.episodes import Episode, read_episodes
+from prometheus.stages.joint.rows import Wanted
+from prometheus.stages.joint.source import BranchSource
+from prometheus.stages.news import NewsSelection, articles_by_day, daily_news_means
+from prometheus.vectors import EMBEDDING_DIM, from_list_array
+
+
+class Regimes(BranchSource):
+    """The regime embedding of each row's region: of the configured proxy, else of the only one present that day."""
+
+    def inputs(self) -> tuple[Input, ...]:
+        """Regimes of the day."""
+        return (Input("regimes", history=0, optional=self._optional(), when=self._on),)
+
+    def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
+        """Embedding of the very day."""
+        rows = self.rows(params, reader, wanted.region, wanted.days[0].item(), wanted.days[-1].item())
+        return BranchRows.picked(positions_in(rows.source_dates, wanted.days), *_stored(rows))
+
+    def rows(self, params: Any, reader: StageReader, region: str, first: dt.date, last: dt.date) -> BranchRows:
+        """Regime embeddings of a region, one a date.
+
+        Raises
+        ------
+        RequestError
+            When on some day the configured proxy has no row and several others do; the sentence lists them.
+        """
+        rows = reader.read(
+            "regimes",
+            columns=["as_of_date", "proxy", "regime_embedding"],
+            dates=(first, last),
+            where={
+                "region": region,
+                "model_id": params.model(self.branch),
+                "variant": params.variant_of(self.branch),
+            },
+        )
+        # Day by day: which proxy serves a date must not depend on what else the request or the chunk spans.
+        configured = pl.col("proxy") == params.proxy
+        keys = pl.DataFrame(pl.from_arrow(rows.select(["as_of_date", "proxy"]))).with_row_index("__row")
+        mine = keys.filter(configured | ~configured.any().over("as_of_date")).sort("as_of_date", "proxy")
+        several = mine.filter(pl.len().over("as_of_date") > 1)
+        if several.height:
+            raise RequestError(
+                f"region {region} has no regime row of proxy {params.proxy} on {several['as_of_date'][0]}, but of "
+                f"{', '.join(several['proxy'].unique().sort())}; choose one with --proxy (in a job: space.proxy=...)"
+            )
+        proxies = mine["proxy"].to_numpy().astype(np.str_)
+        return BranchRows(
+            np.ones(mine.height, dtype=bool),
+            from_list_array(rows["regime_embedding"])[mine["__row"].to_numpy()],
+            np.char.add(f"{region}/", proxies) if mine.height else proxies,
+            mine["as_of_date"].to_numpy().astype("datetime64[D]"),
+        )
+
+    def require(
+        self, params: Any, reader: StageReader, scopes: Mapping[str, Sequence[dt.date]], first: dt.date, last: dt.date
+    ) -> None:
+        """Refuse when a region has no regime embedding in the range."""
+        for region, days in scopes.items():
+            if days and len(self.rows(params, reader, region, first, last)) == 0:
+                raise MissingInputError(
+                    f"there are no regime embeddings ({params.model(self.branch)}, variant "
+                    f"{params.variant_of(self.branch)}) for region {region} between {first} and {last}; make them "
+                    f"with `python -m prometheus.scripts.run_numeric_regime --region {region} --date-range {first} "
+                    f"{last}`"
+                )
+
+
+def _stored(rows: BranchRows) -> tuple[NDArray[np.float32], NDArray[np.str_], NDArray[np.datetime64]]:
+    return rows.vectors, rows.source_keys, rows.source_dates
+
+
+class News(BranchSource):
+    """The plain mean of the day's NEWS vectors, over the articles known at the cut-off."""
+
+    def inputs(self) -> tuple[Input, ...]:
+        """Vectors and articles of the day."""
+        return (
+            Input("text_embeddings", history=0, where=self._where, optional=self._optional(), when=self._on),
+            Input("news_articles", history=0, optional=self._optional(), when=self._on),
+        )
+
+    def _where(self, params: Any) -> dict[str, Any]:
+        return {
+            "source_type": "NEWS",
+            "model_id": params.model(self.branch),
+            "variant": params.variant_of(self.branch),
+        }
+
+    def selection(self, params: Any) -> NewsSelection:
+        """Which vectors are averaged."""
+        return NewsSelection(params.model(self.branch), params.variant_of(self.branch), params.language)
+
+    def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
+        """Mean of the very day."""
+        days, first = np.unique(wanted.days, return_index=True)
+        means = daily_news_means(reader, self.selection(params), days.tolist(), wanted.cutoffs[first])
+        return _of_means(means, wanted.days, f"NEWS/{params.language.upper() or '*'}")
+
+    def require(
+        self, params: Any, reader: StageReader, scopes: Mapping[str, Sequence[dt.date]], first: dt.date, last: dt.date
+    ) -> None:
+        """Refuse when there is no NEWS vector in the range."""
+        texts = reader.source(
+            "text_embeddings",
+            columns=["source_id"],
+            dates=(first, last),
+            where=self._where(params),
+            every_version=True,
+        )
+        if reader.query(f"SELECT count(*) AS n FROM ({texts})")["n"][0].as_py() == 0:
+            raise self._lacks(params, "NEWS vectors", first, last, "backfill_text_embeddings")
+
+    def notes(self, params: Any, reader: StageReader, wanted: Wanted) -> Counter[str]:
+        """Articles dated on a day that is no session (weekends, holidays); counted with the session that follows."""
+        sessions = reader.sessions(wanted.market_id).dates
+        before = sessions[np.maximum(np.searchsorted(sessions, wanted.days[0]) - 1, 0)]
+        by_day = articles_by_day(reader, before.item(), wanted.days[-1].item(), params.language)
+        dated = np.array(list(by_day), dtype="datetime64[D]")
+        following = sessions[np.searchsorted(sessions, dated)]
+        unmet = (following != dated) & np.isin(following, wanted.days)
+        met_none = int(np.array(list(by_day.values()), dtype=np.int64)[unmet].sum())
+        return Counter({"articles met no session": met_none}) if met_none else Counter()
+
+
+def _of_means(means: DailyMeans, days: NDArray[np.datetime64], key: str) -> BranchRows:
+    return BranchRows.picked(means.positions(days), means.vectors, np.full(len(means.days), key), means.days)
+
+
+class RegimesOverEpisode(Regimes):
+    """The plain mean of the regime embeddings of an episode's days."""
+
+    def inputs(self) -> tuple[Input, ...]:
+        """Regimes back to wherever an episode began."""
+        return (Input("regimes", history=None, optional=self._optional(), when=self._on),)
+
+    def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
+        """Mean over each episode."""
+        found = []
+        for key in wanted.keys.tolist():
+            episode = _episode(params, key)
+            found.append(self.rows(params, reader, wanted.region, episode.start_date, episode.end_date))
+        return _means_of(found)
+
+    def require(
+        self, params: Any, reader: StageReader, scopes: Mapping[str, Sequence[dt.date]], first: dt.date, last: dt.date
+    ) -> None:
+        """Refuse when no episode has a regime embedding."""
+        regions = {scope.partition("/")[0]: list(days) for scope, days in scopes.items()}
+        begin = min(e.start_date for e in read_episodes(params.episodes_file))
+        super().require(params, reader, regions, begin, last)
+
+
+class NewsOverEpisode(News):
+    """The plain mean of the daily NEWS means of an episode's sessions, over what was known when it ended."""
+
+    def inputs(self) -> tuple[Input, ...]:
+        """Vectors and articles back to wherever an episode began."""
+        return tuple(i.over_all_history() for i in super().inputs())
+
+    def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
+        """Mean over each episode."""
+        found = []
+        for key, known_by in zip(wanted.keys.tolist(), wanted.cutoffs, strict=True):
+            episode = _episode(params, key)
+            days = reader.sessions(wanted.market_id).between(episode.start_date, episode.end_date).dates
+            means = daily_news_means(reader, self.selection(params), days.tolist(), np.full(len(days), known_by))
+            found.append(_of_means(means, means.days, f"NEWS/{params.language.upper() or '*'}"))
+        return _means_of(found)
+
+    def require(
+        self, params: Any, reader: StageReader, scopes: Mapping[str, Sequence[dt.date]], first: dt.date, last: dt.date
+    ) -> None:
+        """Refuse when there is no NEWS vector since the first episode began."""
+        super().require(params, reader, scopes, min(e.start_date for e in read_episodes(params.episodes_file)), last)
+
+    def notes(self, params: Any, reader: StageReader, wanted: Wanted) -> Counter[str]:
+        """Nothing: articles of weekends are told where days are made."""
+        return Counter()
+
+
+def _episode(params: Any, key: str) -> Episode:
+    return next(e for e in read_episodes(params.episodes_file) if e.episode_id == key)
+
+
+def _means_of(parts: Sequence[BranchRows]) -> BranchRows:
+    """One row for each of several stretches: their plain mean, and the last day of each."""
+    some = [p for p in parts if len(p)]
+    at = np.full(len(parts), -1, dtype=np.int64)
+    at[[i for i, p in enumerate(parts) if len(p)]] = np.arange(len(some))
+    means = [p.vectors.astype(np.float64).mean(axis=0).astype(np.float32) for p in some]
+    return BranchRows.picked(
+        at,
+        np.stack(means) if means else np.empty((0, EMBEDDING_DIM), dtype=np.float32),
+        np.array(["+".join(dict.fromkeys(p.source_keys.tolist())) for p in some], dtype=np.str_),
+        np.array([p.source_dates[-1] for p in some], dtype="datetime64[D]"),
+    )
+
+
+class Macro(BranchSource):
+    """The mean of the day's MACRO vectors, else of the last day known that had any."""
+
+    def inputs(self) -> tuple[Input, ...]:
+        """Vectors and texts back to the greatest age."""
+        return (
+            Input("text_embeddings", history=self._reach, where=self._where, optional=self._optional(), when=self._on),
+            Input("macro_texts", history=self._reach, optional=self._optional(), when=self._on),
+        )
+
+    def _reach(self, params: Any) -> int:
+        return int(params.age(self.branch))
+
+    def _where(self, params: Any) -> dict[str, Any]:
+        return {
+            "source_type": "MACRO",
+            "model_id": params.model(self.branch),
+            "variant": params.variant_of(self.branch),
+        }
+
+    def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
+        """Last known mean within the age."""
+        from prometheus.stages.macro_texts import MacroSelection, macro_rows
+
+        selection = MacroSelection(
+            params.model(self.branch), params.variant_of(self.branch), params.country, params.event_type
+        )
+        return macro_rows(reader, selection, wanted.days, wanted.cutoffs, params.age(self.branch))
+
+    def require(
+        self, params: Any, reader: StageReader, scopes: Mapping[str, Sequence[dt.date]], first: dt.date, last: dt.date
+    ) -> None:
+        """Refuse when there is no MACRO vector within the age of any day."""
+        begin = first - dt.timedelta(days=params.age(self.branch))
+        texts = reader.source(
+            "text_embeddings", columns=["source_id"], dates=(begin, last), where=self._where(params), every_version=True
+        )
+        if reader.query(f"SELECT count(*) AS n FROM ({texts})")["n"][0].as_py() == 0:
+            raise self._lacks(params, "MACRO vectors", begin, last, "backfill_macro_text_embeddings")
