@@ -131,6 +131,15 @@ class StageReader:
                 raise
         return block.result()
 
+    def days_done(self, stage: str, variant: str, scope: str) -> set[dt.date]:
+        """Days that lineage calls complete for some scope of a stage.
+
+        Only what a stage takes away may depend on it, never what it makes: a row whose key is another scope's now is
+        left to that scope where it has made the day.
+        """
+        where: dict[str, Any] = {"stage": stage, "variant": variant, "scope": scope, "complete": True}
+        return set(self._lake.read("lineage", columns=["as_of_date"], where=where)["as_of_date"].to_pylist())
+
     def source(self, table: str, **kwargs: Any) -> str:
         """Return SQL that reads a declared input, for joins; see :meth:`prometheus.lake.Lake.source`."""
         return self._lake.source(self._declared(table), **kwargs)

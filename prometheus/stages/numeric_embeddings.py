@@ -156,7 +156,7 @@ def _answer(
     days: Sequence[dt.date],
     requested: set[str],
 ) -> None:
-    """Answer for the rows of what was asked, but for the days on which what changed market is another's."""
+    """Answer for the rows of what was asked, but for days on which what changed market is another's that made them."""
     market_id, entity_type = scope.split("/")
     surface = {"model_id": [params.model_id], "variant": [params.variant], "entity_type": [entity_type]}
     elsewhere = _elsewhere(params, reader, market_id, entity_type, days, requested)
@@ -176,7 +176,7 @@ def _elsewhere(
     days: Sequence[dt.date],
     requested: set[str],
 ) -> dict[str, set[dt.date]]:
-    """Of what has ever been of several markets: the days on which each is of another than this."""
+    """Of what has ever been of several markets: days on which each is of another than this, which has made them."""
     if entity_type not in (INSTRUMENT, ISSUER) or not requested:
         return {}
     key = "instrument_id" if entity_type == INSTRUMENT else "issuer_id"
@@ -186,6 +186,8 @@ def _elsewhere(
     found: dict[str, set[dt.date]] = {name: set() for name in moving[key].unique().sort().to_list()}
     if not found:
         return {}
+    others = sorted(set(moving["market_id"].to_list()) - {market_id})
+    done = {m: reader.days_done("numeric_embeddings", params.variant, f"{m}/{entity_type}") for m in others}
     sessions = reader.sessions(market_id)
     at = sessions.positions(np.array(days, dtype="datetime64[D]"))
     known_by = reader.cutoffs(market_id, params.cutoff)
@@ -195,15 +197,17 @@ def _elsewhere(
         )
         order = ["as_of_date", key, "valid_from", "instrument_id"]
         home = described.sort(order).unique(["as_of_date", key], keep="first", maintain_order=True)
-        for day, name in home.filter(pl.col("market_id") != market_id).select("as_of_date", key).iter_rows():
-            found[name].add(day)
+        for day, name, other in home.select("as_of_date", key, "market_id").iter_rows():
+            if other in done and day in done[other]:
+                found[name].add(day)
         return found
     first, stop = int(at[0]), int(at[-1]) + 1
     names, span = sorted(found), sessions.slice(first, stop)
-    for other in sorted(set(moving["market_id"].to_list()) - {market_id}):
+    for other, made in done.items():
         listed = listed_as_known(versions, other, names, span, known_by[first:stop])[at - first]
         for row, column in zip(*np.nonzero(listed), strict=True):
-            found[names[column]].add(days[row])
+            if days[row] in made:
+                found[names[column]].add(days[row])
     return found
 
 
