@@ -146,14 +146,15 @@ def check_variant(lake: Lake, stage: Stage[Any], params: StageParams) -> None:
     """
     surface = stage.surface(params)
     now = json.loads(canonical_json(settings_of(params)))
+    # Model ids say which surface it is; each surface has a v0 of its own, and defaults that follow from its model.
+    models = {k: v for k, v in settings_of(params).items() if k.endswith("model_id")}
+    default = json.loads(canonical_json(settings_of(stage.params(**models))))
     if params.variant == DEFAULT_VARIANT:
-        # Model ids say which surface it is; each surface has a v0 of its own, and defaults that follow from its model.
-        models = {k: v for k, v in settings_of(params).items() if k.endswith("model_id")}
-        default = json.loads(canonical_json(settings_of(stage.params(**models))))
         _refuse_other(default, now, f"variant {params.variant!r} stands for the default settings of {stage.name}", "is")
     held = lake.read("variants", where={"stage": stage.name, "surface": surface, "variant": params.variant})
     if held.num_rows:
-        before = json.loads(held["settings"][0].as_py())
+        # A setting that came later stood for its default before.
+        before = default | json.loads(held["settings"][0].as_py())
         whose = f"variant {params.variant!r} of {surface} ({stage.name}) already stands for other settings"
         _refuse_other(before, now, whose, "was")
 

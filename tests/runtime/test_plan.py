@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from prometheus.clock import DEFAULT_MARKETS, exchange_sessions
-from prometheus.lake import Lake
+from prometheus.errors import VariantConflictError
+from prometheus.lake import Lake, contract
 from prometheus.runtime import Stage, StageReader, run_stage
 from prometheus.runtime import plan as words
 from prometheus.runtime.plan import Plan, make_plan
@@ -94,3 +97,16 @@ def test_a_range_without_a_session_has_nothing_to_do(lake: Lake) -> None:
     reader = StageReader(lake, DEFAULT_MARKETS, ["prices_daily"])
     plan = make_plan(lake, TOY, ToyParams(), reader, dt.date(2024, 1, 6), dt.date(2024, 1, 7))
     assert (plan.size, plan.chunks, plan.todo) == (0, (), {"US": ()})
+
+
+def test_a_setting_that_came_after_the_variant_stood_for_its_default(lake: Lake) -> None:
+    """A lake from before the setting was there goes on; other values than the default are other settings."""
+    run_stage(lake, TOY, ToyParams(variant="x"), FIRST, LAST)
+    (row,) = lake.read("variants", where={"stage": TOY.name, "variant": "x"}).to_pylist()
+    settings = json.loads(row["settings"])
+    del settings["scale"]
+    row["settings"] = json.dumps(settings)
+    lake.upsert("variants", pa.Table.from_pylist([row], schema=contract("variants").schema))
+    assert planned(lake, ToyParams(variant="x")).stage == TOY.name
+    with pytest.raises(VariantConflictError, match=r"scale was 1\.0, now 3\.0"):
+        planned(lake, ToyParams(variant="x", scale=3.0))

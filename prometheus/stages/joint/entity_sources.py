@@ -11,31 +11,20 @@ import numpy as np
 from prometheus.runtime import Input, StageReader
 from prometheus.spaces.joint import SPACES, BranchRows
 from prometheus.stages.joint.rows import Wanted, joined
-from prometheus.stages.joint.source import BranchSource
+from prometheus.stages.joint.source import BranchSource, TextSource
 from prometheus.stages.news import NewsSelection
 
 
-class OwnNews(BranchSource):
+class OwnNews(TextSource):
     """The name's own recent news, decayed, less the market's; the market's where it has none."""
 
-    def inputs(self) -> tuple[Input, ...]:
-        """Vectors, articles and links of the last days."""
-        optional = self._optional()
-        return (
-            Input("text_embeddings", history=self._reach, where=self._where, optional=optional, when=self._on),
-            Input("news_articles", history=self._reach, optional=optional, when=self._on),
-            Input("news_links", history=self._reach, optional=optional, when=self._on),
-        )
+    source_type = "NEWS"
+    tables = ("news_articles", "news_links")
+    command = "backfill_text_embeddings"
 
-    def _reach(self, params: Any) -> int:
+    def reach(self, params: Any) -> int:
+        """Calendar days of news that count."""
         return int(params.text_window_days)
-
-    def _where(self, params: Any) -> dict[str, Any]:
-        return {
-            "source_type": "NEWS",
-            "model_id": params.model(self.branch),
-            "variant": params.variant_of(self.branch),
-        }
 
     def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
         """Decayed mean over the last days."""
@@ -121,25 +110,12 @@ _EVER = 1 << 18
 """Calendar days: seven hundred years."""
 
 
-class ProfileTexts(BranchSource):
+class ProfileTexts(TextSource):
     """The last known profile text of each row's issuer."""
 
-    def inputs(self) -> tuple[Input, ...]:
-        """Vectors and profiles back to the greatest age."""
-        return (
-            Input("text_embeddings", history=self._reach, where=self._where, optional=self._optional(), when=self._on),
-            Input("profiles", history=self._reach, optional=self._optional(), when=self._on),
-        )
-
-    def _reach(self, params: Any) -> int:
-        return int(params.age(self.branch))
-
-    def _where(self, params: Any) -> dict[str, Any]:
-        return {
-            "source_type": "PROFILE",
-            "model_id": params.model(self.branch),
-            "variant": params.variant_of(self.branch),
-        }
+    source_type = "PROFILE"
+    tables = ("profiles",)
+    command = "backfill_profile_text_embeddings"
 
     def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
         """Last known within the age."""
@@ -149,17 +125,6 @@ class ProfileTexts(BranchSource):
         return profile_text_rows(
             reader, selection, wanted.issuers, wanted.days, wanted.cutoffs, params.age(self.branch)
         )
-
-    def require(
-        self, params: Any, reader: StageReader, scopes: Mapping[str, Sequence[dt.date]], first: dt.date, last: dt.date
-    ) -> None:
-        """Refuse when there is no profile vector within the age of any day."""
-        begin = first - dt.timedelta(days=params.age(self.branch))
-        texts = reader.source(
-            "text_embeddings", columns=["source_id"], dates=(begin, last), where=self._where(params), every_version=True
-        )
-        if reader.query(f"SELECT count(*) AS n FROM ({texts})")["n"][0].as_py() == 0:
-            raise self._lacks(params, "PROFILE vectors", begin, last, "backfill_profile_text_embeddings")
 
 
 class Joint(BranchSource):

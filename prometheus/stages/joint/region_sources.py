@@ -17,7 +17,7 @@ from prometheus.runtime import Input, StageReader
 from prometheus.spaces.joint import BranchRows, DailyMeans
 from prometheus.stages.joint.episodes import Episode, read_episodes
 from prometheus.stages.joint.rows import Wanted
-from prometheus.stages.joint.source import BranchSource
+from prometheus.stages.joint.source import BranchSource, TextSource
 from prometheus.stages.news import NewsSelection, articles_by_day, daily_news_means
 from prometheus.vectors import EMBEDDING_DIM, from_list_array
 
@@ -88,22 +88,12 @@ def _stored(rows: BranchRows) -> tuple[NDArray[np.float32], NDArray[np.str_], ND
     return rows.vectors, rows.source_keys, rows.source_dates
 
 
-class News(BranchSource):
+class News(TextSource):
     """The plain mean of the day's NEWS vectors, over the articles known at the cut-off."""
 
-    def inputs(self) -> tuple[Input, ...]:
-        """Vectors and articles of the day."""
-        return (
-            Input("text_embeddings", history=0, where=self._where, optional=self._optional(), when=self._on),
-            Input("news_articles", history=0, optional=self._optional(), when=self._on),
-        )
-
-    def _where(self, params: Any) -> dict[str, Any]:
-        return {
-            "source_type": "NEWS",
-            "model_id": params.model(self.branch),
-            "variant": params.variant_of(self.branch),
-        }
+    source_type = "NEWS"
+    tables = ("news_articles",)
+    command = "backfill_text_embeddings"
 
     def selection(self, params: Any) -> NewsSelection:
         """Which vectors are averaged."""
@@ -114,20 +104,6 @@ class News(BranchSource):
         days, first = np.unique(wanted.days, return_index=True)
         means = daily_news_means(reader, self.selection(params), days.tolist(), wanted.cutoffs[first])
         return _of_means(means, wanted.days, f"NEWS/{params.language.upper() or '*'}")
-
-    def require(
-        self, params: Any, reader: StageReader, scopes: Mapping[str, Sequence[dt.date]], first: dt.date, last: dt.date
-    ) -> None:
-        """Refuse when there is no NEWS vector in the range."""
-        texts = reader.source(
-            "text_embeddings",
-            columns=["source_id"],
-            dates=(first, last),
-            where=self._where(params),
-            every_version=True,
-        )
-        if reader.query(f"SELECT count(*) AS n FROM ({texts})")["n"][0].as_py() == 0:
-            raise self._lacks(params, "NEWS vectors", first, last, "backfill_text_embeddings")
 
     def notes(self, params: Any, reader: StageReader, wanted: Wanted) -> Counter[str]:
         """Articles dated on a day that is no session (weekends, holidays); counted with the session that follows."""
@@ -215,25 +191,12 @@ def _means_of(parts: Sequence[BranchRows]) -> BranchRows:
     )
 
 
-class Macro(BranchSource):
+class Macro(TextSource):
     """The mean of the day's MACRO vectors, else of the last day known that had any."""
 
-    def inputs(self) -> tuple[Input, ...]:
-        """Vectors and texts back to the greatest age."""
-        return (
-            Input("text_embeddings", history=self._reach, where=self._where, optional=self._optional(), when=self._on),
-            Input("macro_texts", history=self._reach, optional=self._optional(), when=self._on),
-        )
-
-    def _reach(self, params: Any) -> int:
-        return int(params.age(self.branch))
-
-    def _where(self, params: Any) -> dict[str, Any]:
-        return {
-            "source_type": "MACRO",
-            "model_id": params.model(self.branch),
-            "variant": params.variant_of(self.branch),
-        }
+    source_type = "MACRO"
+    tables = ("macro_texts",)
+    command = "backfill_macro_text_embeddings"
 
     def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
         """Last known mean within the age."""
@@ -243,14 +206,3 @@ class Macro(BranchSource):
             params.model(self.branch), params.variant_of(self.branch), params.country, params.event_type
         )
         return macro_rows(reader, selection, wanted.days, wanted.cutoffs, params.age(self.branch))
-
-    def require(
-        self, params: Any, reader: StageReader, scopes: Mapping[str, Sequence[dt.date]], first: dt.date, last: dt.date
-    ) -> None:
-        """Refuse when there is no MACRO vector within the age of any day."""
-        begin = first - dt.timedelta(days=params.age(self.branch))
-        texts = reader.source(
-            "text_embeddings", columns=["source_id"], dates=(begin, last), where=self._where(params), every_version=True
-        )
-        if reader.query(f"SELECT count(*) AS n FROM ({texts})")["n"][0].as_py() == 0:
-            raise self._lacks(params, "MACRO vectors", begin, last, "backfill_macro_text_embeddings")

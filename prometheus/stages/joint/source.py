@@ -6,7 +6,7 @@ import datetime as dt
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from prometheus.errors import MissingInputError
 from prometheus.runtime import Input, StageReader
@@ -61,3 +61,52 @@ class BranchSource(ABC):
             f"there are no {what} ({model}, variant {variant}) between {first} and {last}; make them with `python -m "
             f"prometheus.scripts.{command} --date-range {first} {last}`"
         )
+
+
+class TextSource(BranchSource):
+    """Reads text vectors of one source type.
+
+    Attributes
+    ----------
+    source_type : str
+        What ``text_embeddings`` calls them.
+    tables : tuple of str
+        Raw tables that say which version of a text was known when.
+    command : str
+        The command that makes the vectors.
+    """
+
+    source_type: ClassVar[str]
+    tables: ClassVar[tuple[str, ...]]
+    command: ClassVar[str]
+
+    def inputs(self) -> tuple[Input, ...]:
+        """Vectors and texts as far back as they can matter."""
+        vectors = Input(
+            "text_embeddings", history=self.reach, where=self.where, optional=self._optional(), when=self._on
+        )
+        raw = (Input(t, history=self.reach, optional=self._optional(), when=self._on) for t in self.tables)
+        return (vectors, *raw)
+
+    def reach(self, params: Any) -> int:
+        """Calendar days back that matter."""
+        return int(params.age(self.branch))
+
+    def where(self, params: Any) -> dict[str, Any]:
+        """Partitions of the vectors."""
+        return {
+            "source_type": self.source_type,
+            "model_id": params.model(self.branch),
+            "variant": params.variant_of(self.branch),
+        }
+
+    def require(
+        self, params: Any, reader: StageReader, scopes: Mapping[str, Sequence[dt.date]], first: dt.date, last: dt.date
+    ) -> None:
+        """Refuse when no day of the range has a vector within its reach."""
+        begin = first - dt.timedelta(days=self.reach(params))
+        vectors = reader.source(
+            "text_embeddings", columns=["source_id"], dates=(begin, last), where=self.where(params), every_version=True
+        )
+        if reader.query(f"SELECT count(*) AS n FROM ({vectors})")["n"][0].as_py() == 0:
+            raise self._lacks(params, f"{self.source_type} vectors", begin, last, self.command)
