@@ -32,7 +32,11 @@ def add_actions(add: Adder, lake_flag: Callable[[argparse.ArgumentParser], None]
         help="day that divides past from future; repeat for several",
     )
     parser.add_argument(
-        "--stages", nargs="+", default=[], metavar="NAME", help="these and what is upstream of them (default: all)"
+        "--stages",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="these and what is upstream of them (default: all the lake has raw rows for)",
     )
     parser.add_argument(
         "--region", action="append", default=[], metavar="R", help="region; repeat for several (default: all there are)"
@@ -76,9 +80,7 @@ def lookahead(args: argparse.Namespace) -> int:
 
     if args.first is not None and args.last is not None and args.last < args.first:
         raise RequestError(f"--to ({args.last}) is before --from ({args.first})")
-    stages = all_stages()
-    if args.stages:
-        stages = with_upstream(args.stages, stages)
+    stages = with_upstream(args.stages, all_stages()) if args.stages else None
     config = compose("backfill", _overrides(args.overrides))
     lake = Lake.open(args.lake)
     with progress_for(args.quiet) as progress:

@@ -230,7 +230,7 @@ RETURNS = Stage(
     params=DerivedParams,
     inputs=(
         Input("prices_daily", history=240),  # calendar days that hold RETURNS_HISTORY sessions
-        Input("corporate_actions", history=None),
+        Input("corporate_actions", history=None, optional=True),
         Input("instruments", history=None),
     ),
     outputs=("volatility_daily", "returns_daily"),
@@ -250,7 +250,7 @@ FACTORS = Stage(
     params=DerivedParams,
     inputs=(
         Input("prices_daily", history=520),  # calendar days that hold FACTORS_HISTORY sessions
-        Input("corporate_actions", history=None),
+        Input("corporate_actions", history=None, optional=True),
         Input("instruments", history=None),
     ),
     outputs=("instrument_factors_daily",),

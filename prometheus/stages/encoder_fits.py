@@ -206,7 +206,7 @@ ENCODER_FITS = Stage(
     params=EncoderFitsParams,
     inputs=(
         Input("prices_daily", history=_reach),
-        Input("corporate_actions", history=None),
+        Input("corporate_actions", history=None, optional=True),
         Input("instruments", history=None),
         Input(
             "fundamentals",

@@ -361,7 +361,7 @@ NUMERIC_EMBEDDINGS = Stage(
     params=NumericEmbeddingsParams,
     inputs=(
         Input("prices_daily", history=HISTORY_DAYS),
-        Input("corporate_actions", history=None),
+        Input("corporate_actions", history=None, optional=True),
         Input("instruments", history=None),
         Input(
             "fundamentals",

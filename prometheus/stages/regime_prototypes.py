@@ -107,7 +107,7 @@ REGIME_PROTOTYPES = Stage(
     params=RegimeParams,
     inputs=(
         Input("prices_daily", history=None),
-        Input("corporate_actions", history=None),
+        Input("corporate_actions", history=None, optional=True),
         Input("instruments", history=None),
     ),
     outputs=("regime_prototypes",),

@@ -189,7 +189,7 @@ REGIMES = Stage(
     params=RegimeParams,
     inputs=(
         Input("prices_daily", history=HISTORY_DAYS),
-        Input("corporate_actions", history=None),
+        Input("corporate_actions", history=None, optional=True),
         Input("instruments", history=None),
         Input("regime_prototypes", history=None, optional=True),
     ),

@@ -301,7 +301,7 @@ SCENARIO_EMBEDDINGS = Stage(
         Input("scenario_sets", history=0),
         Input("scenario_paths", history=0),
         Input("prices_daily", history=None),
-        Input("corporate_actions", history=None),
+        Input("corporate_actions", history=None, optional=True),
         Input("instruments", history=None),
     ),
     outputs=("numeric_window_embeddings",),

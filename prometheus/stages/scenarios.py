@@ -386,7 +386,7 @@ SCENARIOS = Stage(
     params=ScenariosParams,
     inputs=(
         Input("prices_daily", history=None),
-        Input("corporate_actions", history=None),
+        Input("corporate_actions", history=None, optional=True),
         Input("instruments", history=None),
     ),
     outputs=("scenario_paths", "scenario_sets"),

@@ -41,6 +41,7 @@ from prometheus.audit.lookahead.chain import (
 from prometheus.audit.lookahead.compare import Horizon, Partition, compare
 from prometheus.audit.lookahead.examples import example_files
 from prometheus.audit.lookahead.noise import with_noise, without_future
+from prometheus.audit.lookahead.scope import held, within
 from prometheus.audit.lookahead.verdict import CutVerdict, FutureKind, StepVerdict, Verdict
 from prometheus.clock import DEFAULT_MARKETS, CutoffRule, Market, Markets, cutoffs
 from prometheus.errors import MissingInputError, RequestError
@@ -79,7 +80,8 @@ def audit_lookahead(
         Whose raw tables are taken; it is only read.
     cuts : date or sequence of date
     stages : sequence of Stage, optional
-        All that are declared when None. What is upstream must be among them.
+        What is upstream must be among them. When None, all that are declared and that the lake has raw rows for; the
+        others are named in the verdict.
     regions : sequence of str
         Regions whose markets are audited; every market the lake has instruments of when empty.
     first, last : date, optional
@@ -118,6 +120,8 @@ def audit_lookahead(
     wanted = sorted({cuts} if isinstance(cuts, dt.date) else set(cuts))
     _check_cuts(wanted, span)
     found: list[CutVerdict] = []
+    left_out: dict[str, str] = {}
+    raw = held(lake, tables) if stages is None else None
     with _room(folder) as root:
         pairs = _Pairs(
             root=root,
@@ -135,6 +139,9 @@ def audit_lookahead(
             for known_by, group in _cutoffs(root, lake, chosen, cut, cutoff).items():
                 steps = _steps(every, params_of, group, cutoff, example_files(root, _regions(group), *span))
                 verdicts = pairs.audit(steps, group, Horizon(cut, known_by))
+                if raw is not None:
+                    verdicts, without = within(steps, verdicts, raw)
+                    left_out |= without
                 found.append(CutVerdict(cut, known_by, tuple(m.market_id for m in group), verdicts))
     return Verdict(
         future=future,
@@ -144,6 +151,7 @@ def audit_lookahead(
         last=span[1],
         cuts=tuple(found),
         assumed={table: words for table, words in assumptions(lake).items() if table in tables},
+        left_out=left_out,
         seconds=time.monotonic() - began,
     )
 

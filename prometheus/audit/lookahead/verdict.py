@@ -113,6 +113,8 @@ class Verdict:
     assumed : dict of str to tuple of str
         Raw tables read whose ``known_at`` rests on an assumption, with its words: the audit proves that ``known_at``
         is heeded, not that it is true.
+    left_out : dict of str to str
+        Steps not audited, each with what the lake has no rows of; empty where stages were named.
     seconds : float
     """
 
@@ -123,6 +125,7 @@ class Verdict:
     last: dt.date
     cuts: tuple[CutVerdict, ...]
     assumed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -138,6 +141,8 @@ class Verdict:
             out += [*self._heading(cut), *_table(cut), *_leaks(cut), *_voids(cut), ""]
         for table, words in self.assumed.items():
             out.append(f"assumed dates: {table} ({'; '.join(words)})")
+        for step, why in self.left_out.items():
+            out.append(f"not audited: {step}: {why}")
         out.append(f"{self.status}: {self._sentence()} ({self.seconds:.0f} s)")
         return out
 
@@ -169,6 +174,7 @@ class Verdict:
             "first": self.first.isoformat(),
             "last": self.last.isoformat(),
             "assumed": {table: list(words) for table, words in self.assumed.items()},
+            "left_out": dict(self.left_out),
             "seconds": round(self.seconds, 3),
             "cuts": [
                 {

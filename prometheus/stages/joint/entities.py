@@ -407,7 +407,13 @@ class EpisodeEntities(Entities):
 
     def days(self, params: Any, reader: StageReader, first: dt.date, last: dt.date) -> Scopes:
         """The day each episode of the file ends on, by region and episode."""
-        episodes = [e for e in read_episodes(params.episodes_file) if not params.region or e.region in params.region]
+        every = read_episodes(params.episodes_file)
+        for number, episode in enumerate(every, start=1):
+            try:
+                reader.market_of(episode.region)
+            except RequestError as refusal:
+                raise RequestError(f"{params.episodes_file}, entry {number}: {refusal}") from None
+        episodes = [e for e in every if not params.region or e.region in params.region]
         markets = {e.episode_id: reader.market_of(e.region).market_id for e in episodes}
         # No market is closed for so long: what ends later than that has not ended by the last day asked for.
         episodes = [e for e in episodes if e.end_date >= first and e.end_date - last <= _LONGEST_CLOSURE]

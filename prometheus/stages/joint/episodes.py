@@ -39,10 +39,14 @@ def read_episodes(path: str) -> tuple[Episode, ...]:
     if not path:
         raise RequestError("episodes come from a file; give it with --episodes-file F.json")
     try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        # Some editors put a byte order mark first.
+        entries = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RequestError(f"the episodes file {path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except UnicodeDecodeError as error:
+        byte = f"byte 0x{error.object[error.start]:02x}"
+        raise RequestError(f"the episodes file {path} is not UTF-8 text ({byte}); save it as UTF-8") from None
+    except json.JSONDecodeError as error:
         raise RequestError(f"the episodes file {path} is not JSON: {error}") from None
     if not isinstance(entries, list) or not entries:
         raise RequestError(f"the episodes file {path} must hold a list of at least one object with {', '.join(FIELDS)}")
@@ -61,10 +65,14 @@ def _episode(path: str, number: int, entry: Any) -> Episode:
     missing = [name for name in FIELDS if not isinstance(entry.get(name), str) or not entry[name].strip()]
     if missing:
         raise RequestError(f"{path}, entry {number}: {', '.join(missing)} missing, or not text")
-    try:
-        start, end = (dt.date.fromisoformat(entry[name]) for name in ("start_date", "end_date"))
-    except ValueError as error:
-        raise RequestError(f"{path}, entry {number}: {error}; dates are written YYYY-MM-DD") from None
+    start, end = (_date(path, number, name, entry[name]) for name in ("start_date", "end_date"))
     if end < start:
         raise RequestError(f"{path}, entry {number}: the episode ends ({end}) before it begins ({start})")
     return Episode(entry["episode_id"], entry["label"], entry["region"], start, end)
+
+
+def _date(path: str, number: int, name: str, text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise RequestError(f"{path}, entry {number}: {name} {text!r} is not a date; write YYYY-MM-DD") from None
