@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +12,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from prometheus.lake.contract import TableContract
+
+Feed = Callable[[Any, int, int], None]
+"""``feed(h, start, stop)`` feeds a run of rows into a running digest."""
 
 
 def storage_order(contract: TableContract) -> list[str]:
@@ -49,27 +55,34 @@ def rows_digest(rows: pa.Table, contract: TableContract) -> str:
 
 def feed_rows(h: Any, rows: pa.Table, contract: TableContract) -> None:
     """Feed rows in storage order into a running digest, one partition after the other."""
+    columns = _columns(rows, contract)
     for start, stop in _partition_bounds(rows, contract):
-        _feed_partition(h, rows.slice(start, stop - start), contract)
+        _feed_partition(h, columns, start, stop)
 
 
 def partition_digests(rows: pa.Table, contract: TableContract) -> dict[tuple[Any, ...], bytes]:
     """Digest of each partition's rows, by the values of the partition columns; rows in storage order."""
+    columns = _columns(rows, contract)
+    bounds = _partition_bounds(rows, contract)
+    firsts = pa.array([start for start, _ in bounds], pa.int64())
+    keys = [rows.column(c).take(firsts).to_pylist() for c in contract.partition_by]
     digests = {}
-    for start, stop in _partition_bounds(rows, contract):
-        part = rows.slice(start, stop - start)
+    for i, (start, stop) in enumerate(bounds):
         h = new_digest()
-        _feed_partition(h, part, contract)
-        digests[tuple(part.column(c)[0].as_py() for c in contract.partition_by)] = h.digest()
+        _feed_partition(h, columns, start, stop)
+        digests[tuple(values[i] for values in keys)] = h.digest()
     return digests
 
 
-def _feed_partition(h: Any, part: pa.Table, contract: TableContract) -> None:
-    h.update(str(part.num_rows).encode())
-    for name in contract.schema.names:
-        h.update(name.encode())
-        column = part.column(name)
-        _feed(h, column.chunk(0) if column.num_chunks == 1 else column)
+def _columns(rows: pa.Table, contract: TableContract) -> list[tuple[bytes, Feed]]:
+    return [(name.encode(), _by_chunk(rows.column(name))) for name in contract.schema.names]
+
+
+def _feed_partition(h: Any, columns: list[tuple[bytes, Feed]], start: int, stop: int) -> None:
+    h.update(str(stop - start).encode())
+    for name, feed in columns:
+        h.update(name)
+        feed(h, start, stop)
 
 
 def _partition_bounds(rows: pa.Table, contract: TableContract) -> list[tuple[int, int]]:
@@ -83,38 +96,105 @@ def _partition_bounds(rows: pa.Table, contract: TableContract) -> list[tuple[int
     return list(itertools.pairwise(edges))
 
 
-def _feed(h: Any, array: pa.Array | pa.ChunkedArray) -> None:
-    if isinstance(array, pa.ChunkedArray):
-        if array.num_chunks == 0:
+def _by_chunk(column: pa.ChunkedArray) -> Feed:
+    """Feed from a column whose chunks are laid out one at a time, when runs of rows, ascending, come to them."""
+    edges = [0, *itertools.accumulate(len(chunk) for chunk in column.chunks)]
+    laid: dict[int, Feed] = {}
+
+    def feed(h: Any, start: int, stop: int) -> None:
+        i = bisect.bisect_right(edges, start) - 1
+        if stop > edges[i + 1]:
+            _laid_out(pa.concat_arrays(column.slice(start, stop - start).chunks))(h, 0, stop - start)
             return
-        array = pa.concat_arrays(array.chunks)
+        if i not in laid:
+            laid.clear()
+            laid[i] = _laid_out(column.chunk(i))
+        laid[i](h, start - edges[i], stop - edges[i])
+
+    return feed
+
+
+def _laid_out(array: pa.Array) -> Feed:
+    """Lay an array out as plain buffers once: partitions are many and small, and slicing Arrow for each costs more."""
     kind = array.type
-    if array.null_count:
-        h.update(np.packbits(array.is_null().to_numpy(zero_copy_only=False)).tobytes())
+    missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    before = None if missing is None else _running(missing)
     if pa.types.is_list(kind):
-        _feed_lengths(h, pc.list_value_length(array))
-        _feed(h, array.flatten())
+        values = _list_values(array)
     elif pa.types.is_struct(kind):
-        for i in range(kind.num_fields):
-            h.update(kind.field(i).name.encode())
-            _feed(h, array.field(i))
+        values = _struct_values(array)
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        _feed_lengths(h, pc.binary_length(array))
-        text = array.cast(pa.large_string()) if pa.types.is_string(kind) else array
-        text = text.drop_null() if text.null_count else text
-        _, offsets, data = text.buffers()
-        if data is not None:
-            bounds = np.frombuffer(offsets, dtype=np.int64)[text.offset : text.offset + len(text) + 1]
-            h.update(memoryview(data)[bounds[0] : bounds[-1]])
+        values = _text_values(array)
     else:
-        values = array.drop_null() if array.null_count else array
-        if pa.types.is_date32(kind):
-            values = values.cast(pa.int32())
-        elif pa.types.is_timestamp(kind):
-            values = values.cast(pa.int64())
-        dense = np.ascontiguousarray(values.to_numpy(zero_copy_only=False))
-        h.update(dense.data.cast("B") if dense.size else b"")
+        values = _plain_values(array, before)
+    if missing is None or before is None:
+        return values
+
+    def feed(h: Any, start: int, stop: int) -> None:
+        if before[start] != before[stop]:
+            h.update(np.packbits(missing[start:stop]).data)
+        values(h, start, stop)
+
+    return feed
 
 
-def _feed_lengths(h: Any, lengths: pa.Array) -> None:
-    h.update(np.ascontiguousarray(pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False).astype(np.int64)).tobytes())
+def _list_values(array: pa.Array) -> Feed:
+    lengths = _lengths(pc.list_value_length(array))
+    edges = _running(lengths)
+    inner = _laid_out(array.flatten())
+
+    def feed(h: Any, start: int, stop: int) -> None:
+        h.update(lengths[start:stop].data)
+        inner(h, int(edges[start]), int(edges[stop]))
+
+    return feed
+
+
+def _struct_values(array: pa.StructArray) -> Feed:
+    fields = [(field.name.encode(), _laid_out(array.field(i))) for i, field in enumerate(array.type)]
+
+    def feed(h: Any, start: int, stop: int) -> None:
+        for name, inner in fields:
+            h.update(name)
+            inner(h, start, stop)
+
+    return feed
+
+
+def _text_values(array: pa.Array) -> Feed:
+    lengths = _lengths(pc.binary_length(array))
+    # What lies under a null is anybody's; an empty text has no bytes.
+    text = pc.fill_null(array, "") if array.null_count else array
+    width = np.dtype(np.int64 if pa.types.is_large_string(array.type) else np.int32)
+    _, offsets, data = text.buffers()
+    edges = np.frombuffer(offsets, width, len(text) + 1, text.offset * width.itemsize)
+    view = memoryview(data if data is not None else b"")
+
+    def feed(h: Any, start: int, stop: int) -> None:
+        h.update(lengths[start:stop].data)
+        h.update(view[edges[start] : edges[stop]])
+
+    return feed
+
+
+def _plain_values(array: pa.Array, before: NDArray[np.int64] | None) -> Feed:
+    """Values without the nulls; ``before[i]`` of the rows before ``i`` are null."""
+    values = array.drop_null() if array.null_count else array
+    if pa.types.is_date32(array.type):
+        values = values.cast(pa.int32())
+    elif pa.types.is_timestamp(array.type):
+        values = values.cast(pa.int64())
+    dense = np.ascontiguousarray(values.to_numpy(zero_copy_only=False))
+    if before is None:
+        return lambda h, start, stop: h.update(dense[start:stop].data)
+    return lambda h, start, stop: h.update(dense[start - before[start] : stop - before[stop]].data)
+
+
+def _lengths(lengths: pa.Array) -> NDArray[np.int64]:
+    return np.ascontiguousarray(pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False).astype(np.int64))
+
+
+def _running(counts: NDArray[Any]) -> NDArray[np.int64]:
+    total = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=total[1:])
+    return total

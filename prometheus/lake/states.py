@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from prometheus.lake.row_hashes import row_hashes
 FilesRead = Callable[[Sequence[str]], pa.Table]
 """Rows of some files; with the column ``file_index``, the place of each row's file among them."""
 
-_FILES_AT_ONCE = 256
+_FILES_AT_ONCE = 128  # twice that are held: some are read while those before them are hashed
 _SCHEMA = {"file": pl.String, "day": pl.Date, "known": pl.Int64, "state": pl.UInt64}
 _EVER = np.iinfo(np.int64).min
 
@@ -87,22 +88,29 @@ class TableStates:
 
 def file_groups(files: Sequence[str], read: FilesRead) -> Iterator[pl.DataFrame]:
     """Hash the rows of files and sum them by file, day and instant."""
-    for start in range(0, len(files), _FILES_AT_ONCE):
-        some = list(files[start : start + _FILES_AT_ONCE])
-        rows = read(some)
-        place = rows["file_index"].to_numpy()
-        rows = rows.drop_columns(["file_index"])
-        yield (
-            _dated(rows)
-            .with_columns(pl.Series("place", place.astype(np.int64)))
-            .group_by("place", "day", "known")
-            .agg(pl.col("state").sum())
-            .join(
-                pl.DataFrame({"file": [_name(f) for f in some]}).with_row_index("place").cast({"place": pl.Int64}),
-                "place",
-            )
-            .select(list(_SCHEMA))
+    batches = [list(files[start : start + _FILES_AT_ONCE]) for start in range(0, len(files), _FILES_AT_ONCE)]
+    with ThreadPoolExecutor(1, thread_name_prefix="states") as pool:
+        upcoming = [pool.submit(read, batches[0])] if batches else []
+        for number, some in enumerate(batches):
+            rows = upcoming.pop().result()
+            if number + 1 < len(batches):
+                upcoming.append(pool.submit(read, batches[number + 1]))
+            yield _summed(some, rows)
+
+
+def _summed(files: Sequence[str], rows: pa.Table) -> pl.DataFrame:
+    place = rows["file_index"].to_numpy()
+    return (
+        _dated(rows.drop_columns(["file_index"]))
+        .with_columns(pl.Series("place", place.astype(np.int64)))
+        .group_by("place", "day", "known")
+        .agg(pl.col("state").sum())
+        .join(
+            pl.DataFrame({"file": [_name(f) for f in files]}).with_row_index("place").cast({"place": pl.Int64}),
+            "place",
         )
+        .select(list(_SCHEMA))
+    )
 
 
 def row_groups(rows: pa.Table) -> pl.DataFrame:

@@ -21,6 +21,9 @@ _TABLE_SETTINGS = {
     "delta.dataSkippingNumIndexedCols": "0",
 }
 
+COMMITS_TO_CHECKPOINT = 100
+"""Versions from one checkpoint to the next: Delta's default."""
+
 
 @dataclass(frozen=True)
 class Location:
@@ -49,13 +52,33 @@ class Location:
         return f"{self.root}/{contract(name).layer}/{name}"
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A handle, and how many checkpoints there were when it was opened.
+
+    Every version that a handle moves on to stays a piece of its own in it, and each commit goes through all pieces:
+    after some hundred it takes many times as long. Opened after a checkpoint, it has what was before in one.
+    """
+
+    handle: DeltaTable
+    checkpoints: int
+
+    @classmethod
+    def of(cls, handle: DeltaTable) -> _Held:
+        return cls(handle, (handle.version() + 1) // COMMITS_TO_CHECKPOINT)
+
+    def in_one_piece(self) -> bool:
+        """Whether no checkpoint has been made since."""
+        return self.checkpoints == (self.handle.version() + 1) // COMMITS_TO_CHECKPOINT
+
+
 class TableHandles:
     """Shared, refreshed handles for reading; one a thread for writing."""
 
     def __init__(self, location: Location, storage_options: dict[str, str] | None = None) -> None:
         self.location = location
         self.storage_options = storage_options
-        self._handles: dict[str, DeltaTable] = {}
+        self._handles: dict[str, _Held] = {}
         self._lock = threading.RLock()
         self._own = threading.local()
 
@@ -94,14 +117,14 @@ class TableHandles:
         commit of a long run would cost more than the commit.
         """
         self._require_root()
-        own: dict[str, DeltaTable] = self._own.__dict__.setdefault("handles", {})
-        handle = own.get(declared.name)
-        if handle is None:
+        own: dict[str, _Held] = self._own.__dict__.setdefault("handles", {})
+        held = own.get(declared.name)
+        if held is None:
             with self._lock:  # two threads that made it side by side would count as a conflict
-                handle = own[declared.name] = self.open(declared.name) or self.create(declared)
+                held = own[declared.name] = _Held.of(self.open(declared.name) or self.create(declared))
         else:
-            handle.update_incremental()
-        return handle
+            held = own[declared.name] = self._refreshed(held, declared.name)
+        return held.handle
 
     def _require_root(self) -> None:
         """Refuse to write into a lake whose folder was taken away: making it anew would leave a lake without its past.
@@ -148,14 +171,32 @@ class TableHandles:
         return DeltaTable(uri, storage_options=self.storage_options)
 
     def _current(self, name: str) -> DeltaTable | None:
-        table = self._handles.get(name)
-        if table is None:
+        held = self._handles.get(name)
+        if held is None:
             table = self.open(name)
-            if table is not None:
-                self._handles[name] = table
-            return table
-        table.update_incremental()
-        return table
+            if table is None:
+                return None
+            held = _Held.of(table)
+        else:
+            held = self._refreshed(held, name)
+        self._handles[name] = held
+        return held.handle
+
+    def _refreshed(self, held: _Held, name: str) -> _Held:
+        """Bring a handle to the current version, or open another in its place."""
+        if not self._is_latest(held.handle, name):
+            held.handle.update_incremental()
+        return held if held.in_one_piece() else _Held.of(self.open(name) or held.handle)
+
+    def _is_latest(self, handle: DeltaTable, name: str) -> bool:
+        """Whether the log surely has nothing newer, without listing it: each entry would be looked at.
+
+        The handle's own entry is asked for too: a cleaned log that lost its successors has lost that one as well.
+        """
+        if self.location.path is None:
+            return False
+        log, version = Path(self.location.table_uri(name), "_delta_log"), handle.version()
+        return not (log / f"{version + 1:020d}.json").exists() and (log / f"{version:020d}.json").exists()
 
 
 def read_delta_folder(path: Path) -> pa.Table:

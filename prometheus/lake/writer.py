@@ -16,13 +16,21 @@ from dataclasses import dataclass, field
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import ColumnProperties, CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import CommitFailedError
 
 from prometheus.errors import CommitConflictError
 from prometheus.lake.contract import TableContract
 from prometheus.lake.digest import partition_digests, rows_digest, sort_rows
 from prometheus.lake.predicates import Scalar, condition
+from prometheus.lake.tables import COMMITS_TO_CHECKPOINT
 
 ReadFiles = Callable[[Sequence[str]], pa.Table]
 
@@ -136,6 +144,7 @@ def upsert(
                 commit_properties=CommitProperties(
                     custom_metadata={**(metadata or {}), "rows": str(rows.num_rows), "digest": digest}
                 ),
+                post_commithook_properties=_after_commit(handle),
             )
         except CommitFailedError:
             _wait(attempt)
@@ -167,12 +176,14 @@ def append(
     """
     for attempt in range(_ATTEMPTS):
         try:
+            handle = table()
             write_deltalake(
-                table(),
+                handle,
                 rows,
                 mode="append",
                 writer_properties=_writer_properties(declared),
                 commit_properties=CommitProperties(custom_metadata=dict(metadata or {})),
+                post_commithook_properties=_after_commit(handle),
             )
         except CommitFailedError:
             _wait(attempt)
@@ -182,6 +193,12 @@ def append(
         f"{declared.name}: other runs got in between {_ATTEMPTS} times in a row; nothing was written: let them end "
         "and run this again"
     )
+
+
+def _after_commit(handle: DeltaTable) -> PostCommitHookProperties:
+    """Look for log entries past their retention once between two checkpoints: each time the whole log is listed."""
+    clean = None if (handle.version() + 1) % COMMITS_TO_CHECKPOINT == 0 else False
+    return PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=clean)
 
 
 def _wait(attempt: int) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
 
 from prometheus.lake import contract, rows_digest
+from prometheus.lake.contract import Column, TableContract
 from prometheus.lake.digest import partition_digests
 from prometheus.lake.row_hashes import mixed, row_hashes
 from prometheus.vectors import to_list_array
@@ -60,3 +64,64 @@ def test_a_null_that_trades_places_shows() -> None:
         rows.set_column(at, rows.schema.field("close"), pa.array(values)) for values in ([1.0, None], [None, 1.0])
     )
     assert rows_digest(one, PRICES) != rows_digest(other, PRICES)
+
+
+KINDS = TableContract(
+    name="kinds",
+    doc="every kind of column, nulls in each",
+    columns=(
+        Column("as_of_date", pa.date32(), ""),
+        Column("key", pa.string(), ""),
+        Column("text", pa.string(), "", nullable=True),
+        Column("real", pa.float64(), "", nullable=True),
+        Column("flag", pa.bool_(), "", nullable=True),
+        Column("at", pa.timestamp("us", tz="UTC"), "", nullable=True),
+        Column("list", pa.list_(pa.struct([("name", pa.string()), ("weight", pa.float64())])), "", nullable=True),
+    ),
+    key=("as_of_date", "key"),
+    partition_by=("as_of_date",),
+    table_class="vintage",
+    layer="engines",
+)
+
+
+def _of_every_kind() -> pa.Table:
+    one, other = {"name": "x", "weight": 0.5}, {"name": None, "weight": None}
+    return pa.table(
+        {
+            "as_of_date": [DAYS[0]] * 4 + [DAYS[1]] * 4,
+            "key": ["a", "b", "c", "d"] * 2,
+            "text": ["", None, "ü", "z", "z", "zz", "", "y"],
+            "real": [1.0, 2.0, 3.0, 4.0, None, -0.0, None, 0.0],
+            "flag": [True, None, False, None, True, True, False, True],
+            "at": [None, None, None, None, 1, 2, 3, 4],
+            "list": [[one], [], None, [other, one], [one, one], [other], [], [one]],
+        },
+        schema=KINDS.schema,
+    )
+
+
+@pytest.mark.parametrize("cuts", [(), (4,), (3,), (1, 6)], ids=str)
+def test_digests_of_every_kind_are_these(cuts: tuple[int, ...]) -> None:
+    """However the rows lie in chunks: in one, one a partition, or across partitions."""
+    rows = _of_every_kind()
+    edges = [0, *cuts, rows.num_rows]
+    rows = pa.concat_tables([rows.slice(a, b - a) for a, b in itertools.pairwise(edges)])
+    assert rows["text"].num_chunks == len(edges) - 1
+    assert rows_digest(rows, KINDS) == "f8f2e1cea0895b5b27c676315bce6b1c"
+    assert [v.hex() for v in partition_digests(rows, KINDS).values()] == [
+        "2944ac98a5923ed17bba44d3651def7c",
+        "08bb8c32c1d881a5c71ec8b3d252faee",
+    ]
+
+
+def test_what_lies_under_a_null_does_not_show() -> None:
+    rows = _of_every_kind()
+    text = rows["text"].combine_chunks()
+    texts = text.chunk(0) if isinstance(text, pa.ChunkedArray) else text
+    covered = pc.fill_null(texts, "anything")
+    hidden = pa.StringArray.from_buffers(len(texts), *covered.buffers()[1:], texts.buffers()[0])
+    assert hidden.equals(texts)
+    assert hidden.buffers()[2].size > texts.buffers()[2].size
+    other = rows.set_column(2, rows.schema.field("text"), hidden)
+    assert partition_digests(other, KINDS) == partition_digests(rows, KINDS)

@@ -69,7 +69,7 @@ def test_two_rows_that_trade_values_change_the_sum() -> None:
 
 def test_many_rows_are_hashed_as_one_by_one() -> None:
     """More rows than are worked on at once, vectors and lists of several lengths."""
-    n = 9_000
+    n = 40_000
     block = np.random.default_rng(1).standard_normal((n, 3)).astype(np.float32)
     lengths = np.arange(n) % 4
     rows = pa.table(

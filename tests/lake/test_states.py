@@ -150,3 +150,13 @@ def test_rows_are_hashed_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> No
     assert hashed == [3, 2], "of the day that was written again alone"
     held = pl.read_parquet(Path(lake.location.root) / "cache" / "states" / "prices_daily.parquet")
     assert sorted(set(held["file"])) == sorted(Path(f).name for f in lake._handles.files("prices_daily"))
+
+
+def test_files_are_read_some_at_a_time_and_summed_each(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = days_from(DAY, 7)
+    lake.deliver("prices_daily", price_rows(days, ["A", "B"]))
+    by_rows = states.TableStates.of(states.row_groups(lake.read("prices_daily", every_version=True)))
+    monkeypatch.setattr(states, "_FILES_AT_ONCE", 3)
+    by_files = lake.states("prices_daily")
+    np.testing.assert_array_equal(by_files.days, np.array(days, dtype="datetime64[D]"))
+    np.testing.assert_array_equal(by_files.states, by_rows.states)
