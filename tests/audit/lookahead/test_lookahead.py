@@ -44,8 +44,9 @@ def test_no_declared_stage_looks_ahead(demo_lake: Path) -> None:
 @pytest.mark.parametrize("future", ["noise", "delete"])
 @pytest.mark.parametrize("cutoff", ["end_of_day", "session_close", "next_open"])
 def test_at_several_cuts_by_every_rule(demo_lake: Path, future: FutureKind, cutoff: CutoffRule) -> None:
-    # On the second day Frankfurt is open and New York is not: its last session is three days back.
-    cuts = [dt.date(2025, 1, 14), dt.date(2025, 2, 17), dt.date(2025, 3, 3)]
+    # The first scenarios of the year are of January's last session. On the second day Frankfurt is open and New York is
+    # not: its last session is three days back.
+    cuts = [dt.date(2025, 2, 3), dt.date(2025, 2, 17), dt.date(2025, 3, 3)]
     verdict = audit_lookahead(
         Lake.open(demo_lake), cuts, first=dt.date(2024, 5, 1), last=LAST, cutoff=cutoff, future=future, seed=11
     )
