@@ -12,8 +12,11 @@ from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import Lake
 from prometheus.runtime import RunOptions, RunSummary, Upcoming, progress_for, run_stage
 from prometheus.runtime.progress import Progress
+from prometheus.runtime.stage import Stage
 from prometheus.spaces.joint import SPACES
 from prometheus.stages import stage
+from prometheus.stages.joint.episodes import read_episodes
+from prometheus.stages.joint.params import check_settings
 from prometheus.stages.joint.upstream import Request, steps_to
 
 
@@ -57,14 +60,16 @@ def backfill(
     upcoming = Upcoming()
 
     def resolve(name: str, given: Mapping[str, Any]) -> Any:
-        stage_name = SPACES[name].stage
-        node = node_of(config, stage_name)
-        _check_base(node, params_for(stage(stage_name).params, node, given).calibrate)  # type: ignore[attr-defined]
-        return params_for(stage(stage_name).params, node, given)
+        asked = SPACES[name]
+        node = node_of(config, asked.stage)
+        params: Any = params_for(stage(asked.stage).params, node, given)
+        _check_base(node, params.calibrate)
+        check_settings(asked, params)
+        if asked.entity == "episode":
+            read_episodes(params.episodes_file)
+        return params
 
-    def step(name: str, given: Mapping[str, Any], begin: dt.date) -> bool:
-        declared = stage(name)
-        params = params_for(declared.params, node_of(config, name), given)
+    def step(declared: Stage[Any], params: Any, begin: dt.date) -> bool:
         try:
             summary = run_stage(
                 lake,
@@ -80,15 +85,21 @@ def backfill(
         except MissingInputError:
             if options is None or not options.dry_run or not summaries:
                 raise
-            progress.say(f"{name} [{params.variant}]: planned once what is upstream is built")
+            progress.say(f"{declared.name} [{params.variant}]: planned once what is upstream is built")
             return True
         progress.say(summary.line(), **summary.record())
         summaries.append(summary)
         return not summary.interrupted
 
     request = Request(tuple(regions), tuple(markets.of_region(r).market_id for r in regions))
-    for needed in steps_to(SPACES[space or str(config.space.name)], variants, request, resolve):
-        if not step(needed.stage, needed.given, first - dt.timedelta(days=needed.back)):
+    # Everything asked for is looked at before anything is run: a wrong request writes no row.
+    steps = [
+        (stage(needed.stage), needed.given, first - dt.timedelta(days=needed.back))
+        for needed in steps_to(SPACES[space or str(config.space.name)], variants, request, resolve)
+    ]
+    asked = [(d, params_for(d.params, node_of(config, d.name), given), begin) for d, given, begin in steps]
+    for declared, params, begin in asked:
+        if not step(declared, params, begin):
             return summaries
     return summaries
 

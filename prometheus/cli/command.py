@@ -9,6 +9,7 @@ import logging
 import sys
 import typing
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from prometheus.errors import PrometheusError, RequestError
@@ -29,14 +30,14 @@ def parse_day(text: str) -> dt.date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date; write YYYY-MM-DD") from None
 
 
-def positive(text: str) -> int:
+def positive(text: str, least: int = 1) -> int:
     """Parse a whole number of at least one that counts something: rows, days, threads."""
     try:
         number = int(text)
     except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
     if number > LARGEST:
         raise argparse.ArgumentTypeError(f"{text} is more than there can be; {LARGEST:,} is the most")
     return number
@@ -88,7 +89,8 @@ def add_stage_flags(parser: argparse.ArgumentParser, params: type[StageParams], 
         elif hint is bool:
             options |= {"action": "store_true"}
         else:
-            options |= {"type": _type_of(hint), "choices": field.metadata.get("choices")}
+            least = field.metadata.get("least", 1)
+            options |= {"type": _type_of(hint, least), "choices": field.metadata.get("choices")}
         parser.add_argument(flag, **options)
 
 
@@ -101,10 +103,10 @@ def _shown(default: Any) -> str:
     return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
-def _type_of(hint: Any) -> Callable[[str], Any]:
+def _type_of(hint: Any, least: int = 1) -> Callable[[str], Any]:
     options = [a for a in typing.get_args(hint) if a is not type(None)] or [hint]
     if int in options:
-        return positive
+        return partial(positive, least=least)
     if float in options:
         return float
     return str

@@ -29,6 +29,13 @@ NODES: dict[str, tuple[str, ...]] = {
     "document_text_embeddings": ("encoder.text",),
     "macro_text_embeddings": ("encoder.text",),
     **dict.fromkeys(joint.stage_names(), ("space",)),
+    "context_regime_fits": ("encoder.numeric", "engine.regime"),
+    "context_regimes": ("encoder.numeric", "engine.regime"),
+    "regime_transitions": (),
+    "stability_fits": ("engine.stability",),
+    "stability": ("engine.stability",),
+    "regime_change_risk": ("engine.state_changes",),
+    "stability_change_risk": ("engine.state_changes",),
 }
 """Which configuration nodes hold a stage's parameters; keys there are the parameters' own names."""
 

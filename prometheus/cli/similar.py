@@ -185,7 +185,9 @@ def _find(search: Similar, args: argparse.Namespace) -> int:
     from prometheus.errors import MissingInputError
     from prometheus.lake import Lake
     from prometheus.search import Query, Surface, explain, nearest, nearest_shared
+    from prometheus.search.nearby import where_else
 
+    _check_overrides(args.overrides)
     lake = Lake.open(args.lake)
     sought = Surface.joint(
         search.query_joint_type or search.joint_type,
@@ -199,7 +201,9 @@ def _find(search: Similar, args: argparse.Namespace) -> int:
     try:
         query = Query.read(lake, sought, args.as_of)
     except MissingInputError as missing:
-        raise MissingInputError(f"{missing}; make it with `{_command(search.made_by, args, search)}`") from None
+        elsewhere = where_else(lake, sought, args.as_of)
+        hint = f" ({elsewhere})" if elsewhere else ""
+        raise MissingInputError(f"{missing}; make it with `{_command(search.made_by, args, search)}`{hint}") from None
     embargo = _embargo(lake, query, args)
     when: When = "earlier" if args.history else search.when
     explanations: list[Explanation] = []
@@ -228,6 +232,11 @@ def _embargo(lake: Lake, query: Query, args: argparse.Namespace) -> Embargo:
 
 def _markets(overrides: Sequence[str]) -> Markets:
     from prometheus.cli.config import compose, markets_from
+
+    return markets_from(compose("backfill", overrides))
+
+
+def _check_overrides(overrides: Sequence[str]) -> None:
     from prometheus.errors import RequestError
 
     unheard = [o for o in overrides if o.split("=")[0].split(".")[0].split("/")[0] != "calendar"]
@@ -235,13 +244,16 @@ def _markets(overrides: Sequence[str]) -> Markets:
         raise RequestError(
             f"--overrides {' '.join(unheard)}: here it takes keys of calendar; for the rest there are flags"
         )
-    return markets_from(compose("backfill", overrides))
 
 
 def _command(name: str, args: argparse.Namespace, search: Similar) -> str:
     flag = f" --{search.query.flag.lstrip('-')} {getattr(args, search.query.dest)}"
+    model_id, usual = args.model_id, search.model_id
+    if search.query_model_id:
+        model_id, usual = args.regime_model_id, search.query_model_id
+    model = "" if model_id == usual else f" --joint-model-id {model_id}"
     variant = "" if args.variant == "v0" else f" --variant {args.variant}"
-    return f"python -m prometheus.scripts.{name} --as-of {args.as_of}{flag}{variant}"
+    return f"python -m prometheus.scripts.{name} --as-of {args.as_of}{flag}{model}{variant}"
 
 
 def _print(search: Similar, found: Neighbours) -> None:
@@ -260,17 +272,32 @@ def _value(row: Mapping[str, Any], column: str) -> str:
 def _notes(
     search: Similar, args: argparse.Namespace, lake: Lake, among: Surface, found: Neighbours, embargo: Embargo
 ) -> None:
-    """Say which dates were compared under ``--history``, and who makes candidates where there are none at all."""
+    """Say which dates were compared under ``--history``, and why nothing was where nothing was found."""
     import numpy as np
 
     if args.history:
         last = embargo.before(np.array([args.as_of], dtype="datetime64[D]"))[0]
         print(f"compared with dates up to {last}: {embargo} before {args.as_of}", file=sys.stderr)
-    if len(found) == 0 and search.candidates_made_by:
-        some = lake.query(f"SELECT 1 FROM ({among.source(lake, ['entity_key'])}) LIMIT 1").num_rows
-        if not some:
-            made_by = f"python -m prometheus.scripts.{search.candidates_made_by}"
-            print(f"there is no row of {among} to compare with; `{made_by}` makes some", file=sys.stderr)
+    if len(found) == 0:
+        print(_why_none(search, lake, among), file=sys.stderr)
+
+
+def _why_none(search: Similar, lake: Lake, among: Surface) -> str:
+    """Say whether there are no candidates at all, or none of a date that counts."""
+    dates = lake.query(
+        f"SELECT count(*) AS n, min(as_of_date) AS first, max(as_of_date) AS last "
+        f"FROM ({among.source(lake, ['as_of_date'])})"
+    ).to_pylist()[0]
+    asked = " and ".join(f"{k} {v}" for k, v in among.scope.items() if v not in (None, "*"))
+    what = f"{among} of {asked}" if asked else str(among)
+    if dates["n"] == 0:
+        made_by = f"python -m prometheus.scripts.{search.candidates_made_by or search.made_by}"
+        return f"there is no row of {what} to compare with; `{made_by}` makes some"
+    span = f"{dates['first']} to {dates['last']}"
+    return (
+        f"none of the {dates['n']:,} rows of {what} ({span}) may be compared: a row is not its own neighbour, and only "
+        "certain dates count (see --help)"
+    )
 
 
 def _second_csv(found: Neighbours, explanations: Sequence[Explanation], *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import datetime as dt
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus.cli.command import (
     EXIT_INTERRUPTED,
@@ -20,6 +20,9 @@ from prometheus.cli.command import (
 )
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.runtime.stage import Stage
+
+if TYPE_CHECKING:
+    from prometheus.lake import Lake
 
 CONFIG_GROUPS = ("calendar", "encoder", "engine", "executor", "space")
 """Configuration a stage is made from; the other keys of a job are its own."""
@@ -80,6 +83,7 @@ def stage_main(
     choice: StageChoice | None = None,
     add_flags: Callable[[argparse.ArgumentParser], None] | None = None,
     without_range: Callable[[argparse.Namespace], tuple[dt.date, dt.date]] | None = None,
+    then: Callable[[argparse.Namespace, Lake, Any, dt.date, dt.date], None] | None = None,
 ) -> int:
     """Parse, run, print one summary line a stage on stderr, and return the exit code.
 
@@ -101,6 +105,8 @@ def stage_main(
         Adds flags that ``adjust`` turns into parameter values.
     without_range : callable, optional
         First and last date where neither --as-of nor --date-range is given; one of them is required without it.
+    then : callable, optional
+        ``then(args, lake, params, first, last)`` follows the last stage, whose parameters it is given; not a dry run.
     """
     parser = stage_parser(prog, stages, description, hide, range_required=without_range is None)
     if add_flags is not None:
@@ -176,6 +182,8 @@ def stage_main(
                 raise MissingInputError("; ".join(without))
             for sentence in without:
                 progress.say(sentence)
+        if then is not None and not args.dry_run:
+            then(args, lake, params, first, last)
         return code
 
     return guarded(run)

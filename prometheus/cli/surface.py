@@ -58,12 +58,15 @@ def write_report(args: argparse.Namespace) -> int:
         raise RequestError(f"--end {args.end} is before --start {args.start}")
     if not args.output.parent.is_dir():
         raise RequestError(f"there is no folder {args.output.parent} to write {args.output.name} into")
+    if args.output.is_dir():
+        raise RequestError(f"{args.output} is a folder; name a file in it, for example {args.output / 'surfaces.html'}")
     lake = Lake.open(args.lake)
     facts = surface_facts(lake, only=args.only, first=args.start, last=args.end, sample_rows=args.sample_rows)
     assumed = [f"{table}: {words}" for table, words in assumptions(lake).items()]
     page = surface_page(facts, str(lake.location.root), dt.date.today(), assumed)
     args.output.write_text(page, encoding="utf-8")
-    print(f"{len(facts)} surfaces, {sum(f.rows for f in facts):,} rows: {args.output}")
+    noun = "surface" if len(facts) == 1 else "surfaces"
+    print(f"{len(facts)} {noun}, {sum(f.rows for f in facts):,} rows: {args.output}")
     return 0
 
 

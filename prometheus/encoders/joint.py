@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ROWS = 4096
+_IN_CACHE = 64  # rows; their float64 copy stays in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +159,11 @@ def calibrate(vectors: NDArray[np.floating], mean: NDArray[np.floating], rms: fl
         raise ValueError(f"vectors of shape {vectors.shape} cannot be centred on a mean of shape {mean.shape}")
     if not (np.isfinite(rms) and rms > 0.0):
         raise ValueError(f"a branch is scaled by a positive finite RMS; got {rms}")
-    centred = vectors.astype(np.float64) - mean.astype(np.float64)
-    scaled: NDArray[np.float32] = (centred / rms).astype(np.float32)
-    return scaled
+    rows, origin = vectors.reshape(-1, len(mean)), mean.astype(np.float64)
+    scaled = np.empty(rows.shape, dtype=np.float32)
+    for start in range(0, len(rows), _IN_CACHE):
+        some = slice(start, start + _IN_CACHE)
+        centred = rows[some] - origin
+        centred /= rms
+        scaled[some] = centred
+    return scaled.reshape(vectors.shape)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+_BLOCK = 64  # rows; their float64 sums stay in the processor's cache
+
 
 class SimpleAverageJointModel:
     """Weighted average of branch vectors, ``z = sum_k w_k z_k / sum_k w_k`` over the branches present.
@@ -94,16 +96,24 @@ class SimpleAverageJointModel:
         total = self.total_weights(mask)
         if len(total) != n:
             raise ValueError(f"present must have shape ({n}, {len(rows)}); got {mask.shape}")
-        summed = np.zeros((n, shape[-1]))
-        for k, (block, weight) in enumerate(zip(rows, self.weights, strict=True)):
-            here = mask[:, k]
-            values = block if here.all() else np.where(here[:, None], block, 0.0)
-            if not np.isfinite(values).all():
-                bad = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
-                raise ValueError(f"branch {k} holds a value that is not finite in row {bad} of {n}")
-            summed += weight * values.astype(np.float64)
-        averaged: NDArray[np.float32] = (summed / total[:, None]).astype(np.float32).reshape(shape)
-        return averaged
+        averaged = np.empty((n, shape[-1]), dtype=np.float32)
+        sums, terms = np.empty((2, min(n, _BLOCK), shape[-1]))
+        for start in range(0, n, _BLOCK):
+            some = slice(start, min(start + _BLOCK, n))
+            summed, term = sums[: some.stop - start], terms[: some.stop - start]
+            with np.errstate(over="ignore", invalid="ignore"):
+                summed[:] = 0.0
+                for block, weight, here in zip(rows, self.weights, mask.T, strict=True):
+                    np.copyto(term, block[some])
+                    term[~here[some]] = 0.0
+                    term *= weight
+                    summed += term
+                summed /= total[some, None]
+            # A value that is not finite leaves no sum finite that it enters.
+            if not np.isfinite(summed).all():
+                _refuse_not_finite(rows, mask)
+            averaged[some] = summed
+        return averaged.reshape(shape)
 
     def total_weights(self, present: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Sum of the weights of the branches each row has: the denominator of its average.
@@ -132,3 +142,10 @@ class SimpleAverageJointModel:
             bad = int(np.flatnonzero(total == 0.0)[0])
             raise ValueError(f"row {bad} of {len(total)} has no branch of positive weight; leave it out and count it")
         return total
+
+
+def _refuse_not_finite(blocks: Sequence[NDArray[np.floating]], present: NDArray[np.bool_]) -> None:
+    for k, block in enumerate(blocks):
+        bad = np.flatnonzero(present[:, k] & ~np.isfinite(block).all(axis=1))
+        if len(bad):
+            raise ValueError(f"branch {k} holds a value that is not finite in row {bad[0]} of {len(block)}")

@@ -81,3 +81,68 @@ def _trailing(values: Real, window: int) -> Real:
     out: Real = total.copy()
     out[..., window:] = total[..., window:] - total[..., :-window]
     return np.maximum(out, 0.0)
+
+
+RISK_METRICS = 0.94
+"""Daily decay of RiskMetrics."""
+
+
+def ewma_log_variance(returns: Real, decay: float = RISK_METRICS) -> Real:
+    """Logarithm of the exponentially weighted mean squared log return, as known at each session.
+
+    Parameters
+    ----------
+    returns : ndarray of shape (n, t)
+        Daily log returns; NaN where unknown, over which the variance stays what it was.
+    decay : float
+
+    Returns
+    -------
+    ndarray of shape (n, t)
+        NaN up to the first known return.
+
+    References
+    ----------
+    J. P. Morgan (1996), "RiskMetrics Technical Document", 4th edition, equation 5.3.
+    """
+    out = np.full(returns.shape, np.nan)
+    variance = np.full(returns.shape[0], np.nan)
+    for t in range(returns.shape[1]):  # a recursion in time
+        square = np.square(returns[:, t])
+        known = np.isfinite(square)
+        grown = np.where(np.isfinite(variance), decay * variance + (1.0 - decay) * square, square)
+        variance = np.where(known, grown, variance)
+        out[:, t] = np.log(np.maximum(variance, FLOOR))
+    return out
+
+
+DRAWDOWN_FLOOR = 1e-3
+"""Least drawdown, a fraction, whose logarithm is taken."""
+
+
+def next_log_drawdown(returns: Real, horizon: int) -> Real:
+    """Logarithm of the largest fall from a peak within the sessions after each, the session's own close included.
+
+    Parameters
+    ----------
+    returns : ndarray of shape (n, t)
+        Daily log returns; an unknown one leaves the path where it was.
+    horizon : int
+
+    Returns
+    -------
+    ndarray of shape (n, t)
+        Of the fall as a fraction. NaN for the last ``horizon`` sessions and where fewer than two thirds of the returns
+        are known.
+    """
+    last = returns.shape[1] - horizon
+    path = np.cumsum(np.where(np.isfinite(returns), returns, 0.0), axis=1)
+    peak, fall = path[:, :last].copy(), np.zeros((returns.shape[0], max(last, 0)))
+    for ahead in range(1, horizon + 1):
+        later = path[:, ahead : last + ahead]
+        np.maximum(peak, later, out=peak)
+        np.maximum(fall, peak - later, out=fall)
+    known = np.isfinite(next_log_realised_variance(returns, horizon))
+    out = np.full(returns.shape, np.nan)
+    out[:, :last] = np.log(np.maximum(-np.expm1(-fall), DRAWDOWN_FLOOR))
+    return np.where(known, out, np.nan)

@@ -107,6 +107,8 @@ def surface_facts(
     ]
     if not found:
         which = f" of {', '.join(only)}" if only else ""
+        which += f" from {first}" if first else ""
+        which += f" up to {last}" if last else ""
         raise MissingInputError(
             f"the lake at {lake.location.root} holds no embeddings{which}; make some with `prometheus backfill "
             "space=... range=[...]` or `prometheus demo`"

@@ -51,13 +51,14 @@ def selection(
     flag: str | None = None,
     narrows: bool = False,
     choices: Sequence[str] | None = None,
+    least: int = 1,
 ) -> Any:
     """Declare a parameter that says which keys are asked for.
 
     ``narrows`` marks one that, when given, asks for only some keys of a scope: the rows are written but the day is
-    left incomplete.
+    left incomplete; ``least`` is the smallest whole number that can be given.
     """
-    return _param("selection", default, help, flag=flag, narrows=narrows, choices=choices)
+    return _param("selection", default, help, flag=flag, narrows=narrows, choices=choices, least=least)
 
 
 def execution(default: Any, help: str, *, flag: str | None = None, choices: Sequence[str] | None = None) -> Any:

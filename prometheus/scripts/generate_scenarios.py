@@ -7,6 +7,7 @@ Over a range of dates there is one set on the last session of every month. Print
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = backfill_scenario_embeddings.main(_onward(args))
     if code == 0:
         print(*lines, sep="\n")
+    if len(lines) == 1 and args.date_range and not args.quiet:
+        print("no set was made: over a range there is one on the last session of every month", file=sys.stderr)
     return code
 
 

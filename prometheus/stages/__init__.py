@@ -24,6 +24,13 @@ STAGES = {
     "document_text_embeddings": ("prometheus.stages.profile_text_embeddings", "DOCUMENT_TEXT_EMBEDDINGS"),
     "macro_text_embeddings": ("prometheus.stages.macro_text_embeddings", "MACRO_TEXT_EMBEDDINGS"),
     **{name: ("prometheus.stages.joint", name) for name in joint.stage_names()},
+    "context_regime_fits": ("prometheus.stages.context_regimes", "CONTEXT_REGIME_FITS"),
+    "context_regimes": ("prometheus.stages.context_regimes", "CONTEXT_REGIMES"),
+    "regime_transitions": ("prometheus.stages.regime_transitions", "REGIME_TRANSITIONS"),
+    "stability_fits": ("prometheus.stages.stability_fits", "STABILITY_FITS"),
+    "stability": ("prometheus.stages.stability", "STABILITY"),
+    "regime_change_risk": ("prometheus.stages.regime_change_risk", "REGIME_CHANGE_RISK"),
+    "stability_change_risk": ("prometheus.stages.stability_change_risk", "STABILITY_CHANGE_RISK"),
 }
 """Stage name to where it is declared, in the order of the chain: a worker elsewhere needs only the name."""
 

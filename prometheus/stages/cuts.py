@@ -1,4 +1,4 @@
-"""Dated cuts: the sessions on which yearly fits are made."""
+"""Dated cuts: the sessions on which yearly fits are made; first days of tables, and days near a range."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from prometheus.errors import MissingInputError
+from prometheus.lake.predicates import literal
 from prometheus.runtime import StageReader
 
 
@@ -24,3 +26,39 @@ def first_day(reader: StageReader, table: str, where: Mapping[str, Any] | None =
     held = reader.source(table, columns=["as_of_date"], where=where, every_version=True)
     first: dt.date | None = reader.query(f"SELECT min(as_of_date) AS first FROM ({held})")["first"][0].as_py()
     return first or dt.date.max
+
+
+def check_prices(reader: StageReader, first: dt.date, last: dt.date) -> None:
+    """Refuse a range without a single price.
+
+    Raises
+    ------
+    MissingInputError
+        Naming the last day before the range that has some, and the first after it.
+    """
+    held = reader.source("prices_daily", columns=["as_of_date"], dates=(first, last), every_version=True)
+    if reader.query(f"SELECT 1 FROM ({held}) LIMIT 1").num_rows == 0:
+        every = reader.source("prices_daily", columns=["as_of_date"], every_version=True)
+        raise MissingInputError(
+            f"there are no prices between {first} and {last}{days_around(reader, every, first, last)}; bring them with "
+            "`prometheus ingest source=... path=...`"
+        )
+
+
+def days_around(reader: StageReader, rows: str, first: dt.date, last: dt.date) -> str:
+    """Say which days before and after a range without rows have some; empty where none has.
+
+    Parameters
+    ----------
+    reader : StageReader
+    rows : str
+        SQL with a column ``as_of_date``.
+    first, last : date
+    """
+    found = reader.query(
+        f"SELECT max(as_of_date) FILTER (as_of_date < {literal(first)}) AS before, "
+        f"min(as_of_date) FILTER (as_of_date > {literal(last)}) AS after FROM ({rows})"
+    ).to_pylist()[0]
+    words = [f"the last before are of {found['before']}"] if found["before"] else []
+    words += [f"the next are of {found['after']}"] if found["after"] else []
+    return f" ({', '.join(words)})" if words else ""

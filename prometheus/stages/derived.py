@@ -26,8 +26,8 @@ from prometheus.market.rolling import Flags, columns, from_fixed
 from prometheus.market.volatility import trailing_volatility
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope, selection, setting
 from prometheus.runtime.params import StageParams
+from prometheus.stages.cuts import check_prices
 from prometheus.stages.numeric_embeddings import NumericEmbeddingsParams, markets_asked
-from prometheus.stages.regime_windows import check_prices
 from prometheus.stages.windows import MarketPrices, instruments_of, read_market
 
 VOLATILITY_WINDOWS = (21, 63)

@@ -25,7 +25,7 @@ from prometheus.stages.known_texts import (
     microseconds,
     vectors_of,
 )
-from prometheus.stages.texts import NEWS, asked_filters, texts_by_day
+from prometheus.stages.texts import NEWS, asked_filters, texts_of
 from prometheus.vectors import EMBEDDING_DIM, from_list_array
 
 NEWS_WINDOW_DAYS = 7
@@ -302,11 +302,27 @@ def _linked(reader: StageReader, span: tuple[dt.date, dt.date], names: NDArray[n
     return links.filter(~pl.col("withdrawn")).select("article_id", "as_of_date", "name", "link_since", "link_until")
 
 
+def encoded_articles_by_day(
+    reader: StageReader, selection: NewsSelection, first: dt.date, last: dt.date
+) -> dict[dt.date, tuple[int, int]]:
+    """Articles of each day in a range of which any version counts, and how many of them no version was encoded of."""
+    articles = texts_of(reader, NEWS, asked_filters(language=selection.language), {}, (first, last))
+    where = {"source_type": "NEWS", "model_id": selection.model_id, "variant": selection.variant}
+    vectors = reader.source(
+        "text_embeddings", columns=["as_of_date", "source_id"], dates=(first, last), where=where, every_version=True
+    )
+    rows = reader.query(
+        f"""
+        SELECT a.as_of_date, count(*) AS n, count(*) FILTER (v.source_id IS NULL) AS without
+        FROM (SELECT DISTINCT as_of_date, article_id FROM ({articles})) a
+        LEFT JOIN (SELECT DISTINCT as_of_date, source_id FROM ({vectors})) v
+        ON a.as_of_date = v.as_of_date AND a.article_id = v.source_id
+        GROUP BY a.as_of_date ORDER BY a.as_of_date
+        """
+    )
+    return {day: (n, without) for day, n, without in zip(*(c.to_pylist() for c in rows.columns), strict=True)}
+
+
 def article_text() -> pl.Expr:
     """Text of an article: headline, a blank line, body; empty where it has neither."""
     return NEWS.text()
-
-
-def articles_by_day(reader: StageReader, first: dt.date, last: dt.date, language: str = "") -> dict[dt.date, int]:
-    """Articles of each day in a range of which any version counts."""
-    return texts_by_day(reader, NEWS, first, last, asked_filters(language=language))

@@ -26,6 +26,7 @@ from prometheus.market.listings import described_as_known
 from prometheus.market.membership import listed_as_known
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope, selection
 from prometheus.runtime.params import canonical_json
+from prometheus.stages.cuts import check_prices
 from prometheus.stages.fitted_encoders import encoders_of
 from prometheus.stages.fundamental_ranks import market_fundamentals
 from prometheus.stages.issuers import representatives
@@ -96,11 +97,7 @@ def _days(
         sessions = reader.sessions(market_id).between(first, last).dates.tolist()
         for entity_type in params.entity_type:
             asked[_scope(market_id, entity_type)] = sessions
-    held = reader.source("prices_daily", columns=["as_of_date"], dates=(first, last), every_version=True)
-    if reader.query(f"SELECT count(*) AS n FROM ({held})")["n"][0].as_py() == 0:
-        raise MissingInputError(
-            f"there are no prices between {first} and {last}; bring them with `prometheus ingest source=... path=...`"
-        )
+    check_prices(reader, first, last)
     return asked
 
 

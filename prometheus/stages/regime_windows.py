@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prometheus.errors import MissingInputError, RequestError
+from prometheus.engines.regime import BACKENDS, MIN_WINDOWS, Windows
+from prometheus.errors import RequestError
 from prometheus.market.panel import EntitySeries
 from prometheus.market.rolling import MOMENT_BITS, RETURN_BITS, RollingSums, from_fixed, moment
 from prometheus.runtime import StageReader, selection, setting
+from prometheus.spaces.numeric import slot_table
 from prometheus.stages.windows import (
     INSTRUMENT,
     MARKET,
@@ -34,9 +36,19 @@ class RegimeParams(WindowParams):
 
     region: tuple[str, ...] = selection(("US",), "region; repeat for several")
     instrument_id: str = selection("", "instrument whose window stands for the region; its market's when empty")
-    backend: str = setting("prototypes", "head that labels the windows", choices=("prototypes",))
+    backend: str = setting("prototypes", "head that labels the windows", choices=BACKENDS)
+    block: str = setting("", "block of the embedding that the head reads, for example scales; all of it when empty")
+    components: int = setting(5, "principal components the heads jump and hmm stand on")
     seed: int = setting(7, "seed of the fit")
     restarts: int = setting(10, "starts of the fit, of which the best is taken")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.block and (self.encoder != "blocks" or self.block not in self.model.blocks):
+            raise RequestError(
+                f"a head can read one block of what the encoder blocks makes: {', '.join(self.model.blocks)} of "
+                f"{self.model_id}; got {self.block!r} of encoder {self.encoder}"
+            )
 
     @property
     def proxy(self) -> str:
@@ -47,6 +59,35 @@ class RegimeParams(WindowParams):
     def entity_type(self) -> str:
         """Entity type of the proxy."""
         return INSTRUMENT if self.instrument_id else MARKET
+
+    @property
+    def embedding_id(self) -> str:
+        """Model of the embeddings that are labelled, as rows name it."""
+        return self.model_id
+
+    @property
+    def least(self) -> int:
+        """Windows a fit needs."""
+        return MIN_WINDOWS
+
+    @property
+    def too_few(self) -> str:
+        """Why there is no fit for a year."""
+        return f"fewer than {self.least} windows before the year"
+
+    @property
+    def recursive(self) -> bool:
+        """Whether the head's word on a session depends on the sessions of the year before it."""
+        return self.backend in ("jump", "hmm")
+
+    def read(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the head reads of some embeddings: all of it, or one block and zeros."""
+        if not self.block:
+            return vectors
+        kept = np.zeros(vectors.shape[1], dtype=bool)
+        names = [slot.name.partition(".")[0] == self.block for slot in slot_table(self.model)]
+        kept[: len(names)] = names
+        return np.where(kept, vectors, np.float32(0.0))
 
 
 def scope_of(params: RegimeParams, region: str) -> str:
@@ -73,20 +114,6 @@ def check_proxy(params: RegimeParams, reader: StageReader) -> None:
             raise RequestError(
                 f"the lake has no instrument {params.instrument_id} in market {market_id} (region {region})"
             )
-
-
-def check_prices(reader: StageReader, first: dt.date, last: dt.date) -> None:
-    """Refuse a range without a single price.
-
-    Raises
-    ------
-    MissingInputError
-    """
-    held = reader.source("prices_daily", columns=["as_of_date"], dates=(first, last), every_version=True)
-    if reader.query(f"SELECT count(*) AS n FROM ({held})")["n"][0].as_py() == 0:
-        raise MissingInputError(
-            f"there are no prices between {first} and {last}; bring them with `prometheus ingest source=... path=...`"
-        )
 
 
 def proxy_segments(
@@ -123,41 +150,42 @@ def _what_they_did(
     return volatility, from_fixed(sums, RETURN_BITS) / known * SESSIONS_A_YEAR
 
 
-@dataclass(frozen=True)
-class PastWindows:
-    """Windows of a proxy up to a cut, with what they did.
+RECENT = 21
+"""Sessions of the volatility the rule on volatility reads."""
 
-    Attributes
-    ----------
-    days : ndarray of datetime64[D], shape (n,)
-    vectors : ndarray of float32, shape (n, 384)
-    volatility, returns : ndarray of float64, shape (n,)
-        Realised volatility and log return of each window, annualised.
-    """
 
-    days: NDArray[np.datetime64]
-    vectors: NDArray[np.float32]
-    volatility: NDArray[np.float64]
-    returns: NDArray[np.float64]
+def windows_of(segments_of_proxy: Sequence[Segment], window: int) -> Windows:
+    """Windows of a proxy with what they did, from its segments in order."""
+    if not segments_of_proxy:
+        none = np.zeros(0)
+        return Windows(np.zeros(0, dtype="datetime64[D]"), np.zeros((0, 384), dtype=np.float32), none, none, none)
+    parts = []
+    for segment in segments_of_proxy:
+        at = segment.positions[segment.result.target_index]
+        volatility, returns = _what_they_did(segment.series, at, window)
+        recent, _ = _what_they_did(segment.series, at, RECENT)
+        parts.append((segment.days[segment.result.target_index], segment.result.vectors, volatility, returns, recent))
+    return Windows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def past_windows(
     params: RegimeParams, reader: StageReader, region: str, days: Sequence[dt.date], at_once: int = 252
-) -> PastWindows:
+) -> Windows:
     """Every window of a proxy ending on some sessions, a year of them at a time so that memory stays bounded."""
-    found: list[tuple[NDArray[np.datetime64], NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]] = []
-    for start in range(0, len(days), at_once):
-        for segment in proxy_segments(params, reader, region, days[start : start + at_once]):
-            result = segment.result
-            at = segment.positions[result.target_index]
-            volatility, returns = _what_they_did(segment.series, at, params.model.window)
-            found.append((segment.days[result.target_index], result.vectors, volatility, returns))
-    if not found:
-        nothing = np.zeros(0)
-        return PastWindows(np.zeros(0, dtype="datetime64[D]"), np.zeros((0, 384), dtype=np.float32), nothing, nothing)
-    return PastWindows(
-        days=np.concatenate([f[0] for f in found]),
-        vectors=np.concatenate([f[1] for f in found]),
-        volatility=np.concatenate([f[2] for f in found]),
-        returns=np.concatenate([f[3] for f in found]),
+    years = [
+        windows_of(list(proxy_segments(params, reader, region, days[start : start + at_once])), params.model.window)
+        for start in range(0, len(days), at_once)
+    ]
+    return joined(years)
+
+
+def joined(parts: Sequence[Windows]) -> Windows:
+    """Windows one after the other."""
+    parts = parts or [windows_of([], 1)]
+    return Windows(
+        np.concatenate([p.days for p in parts]),
+        np.concatenate([p.vectors for p in parts]),
+        np.concatenate([p.volatility for p in parts]),
+        np.concatenate([p.returns for p in parts]),
+        np.concatenate([p.recent_volatility for p in parts]),
     )

@@ -38,9 +38,8 @@ from prometheus.lake import contract
 from prometheus.market.rolling import from_fixed
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope, selection, setting
 from prometheus.runtime.params import StageParams, digest_of
-from prometheus.stages.cuts import first_day
+from prometheus.stages.cuts import check_prices, first_day
 from prometheus.stages.numeric_embeddings import NumericEmbeddingsParams, markets_asked
-from prometheus.stages.regime_windows import check_prices
 from prometheus.stages.scenario_bases import BaseSeries, base_series, entity_type_of
 from prometheus.stages.windows import instruments_of
 
@@ -70,7 +69,7 @@ class ScenariosParams(StageParams):
     instrument_id: tuple[str, ...] = selection((), "base entity; repeat for several; the market itself when none")
     horizon_days: int = selection(20, "sessions of a path")
     num_paths: int = selection(100, "paths of a set")
-    seed: int = selection(7, "seed of the draws")
+    seed: int = selection(7, "seed of the draws", least=0)
     replay: bool = selection(False, "historical: paths follow the history they had then, instead of today's")
     window_end: tuple[str, ...] = selection((), "historical: a window that ends on this date is in the set; repeatable")
     lookback_sessions: int = setting(7_560, "sessions of the past that are drawn from")

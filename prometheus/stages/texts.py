@@ -13,6 +13,7 @@ from prometheus.clock import Markets
 from prometheus.errors import MissingInputError
 from prometheus.lake.predicates import condition, literal
 from prometheus.runtime import Holding, StageReader
+from prometheus.stages.cuts import days_around
 
 SEPARATOR = "\n\n"
 
@@ -101,19 +102,25 @@ def texts_by_day(
     names: Names | None = None,
 ) -> dict[dt.date, int]:
     """Texts of each day in a range of which any version counts."""
-    filters, names = filters or {}, names or {}
+    texts = texts_of(reader, table, filters or {}, names or {}, (first, last))
+    rows = reader.query(
+        f"SELECT as_of_date, count(DISTINCT {table.key}) AS n FROM ({texts}) GROUP BY as_of_date ORDER BY as_of_date"
+    )
+    return dict(zip(rows["as_of_date"].to_pylist(), rows["n"].to_pylist(), strict=True))
+
+
+def texts_of(
+    reader: StageReader, table: TextTable, filters: Filters, names: Names, dates: tuple[dt.date, dt.date] | None = None
+) -> str:
+    """SQL of the key and day of every version that counts."""
     source = reader.source(
         table.table,
         columns=[*dict.fromkeys(("as_of_date", table.key, *table.filters, *names, "known_at", "withdrawn"))],
-        dates=(first, last),
+        dates=dates,
         every_version=True,
     )
     asked = "".join(f" AND upper({c}) = {literal(v)}" for c, v in filters.items())
-    rows = reader.query(
-        f"SELECT as_of_date, count(DISTINCT {table.key}) AS n FROM ({source}) WHERE NOT withdrawn{asked} "
-        f"AND {condition(names)} GROUP BY as_of_date ORDER BY as_of_date"
-    )
-    return dict(zip(rows["as_of_date"].to_pylist(), rows["n"].to_pylist(), strict=True))
+    return f"SELECT as_of_date, {table.key} FROM ({source}) WHERE NOT withdrawn{asked} AND {condition(names)}"
 
 
 def required_days(
@@ -135,8 +142,10 @@ def required_days(
     """
     found = texts_by_day(reader, table, first, last, filters, names)
     if not found:
+        every = texts_of(reader, table, filters or {}, names or {})
         raise MissingInputError(
-            f"there are no {table.noun}{wanted} between {first} and {last}; bring some with "
+            f"there are no {table.noun}{wanted} between {first} and {last}{days_around(reader, every, first, last)}; "
+            "bring some with "
             "`prometheus ingest source=... path=...`"
         )
     return found

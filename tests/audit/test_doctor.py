@@ -115,6 +115,9 @@ def test_the_whole_chain_is_healthy_and_a_lost_row_of_any_stage_is_seen(demo_cop
     for space, texts in (("profile_core", hashing), ("stab_fragility_states", {"variant": "hashing"})):
         profiles = {} if space == "profile_core" else {"profile_variant": "hashing"}
         run(demo_copy, f"branch_statistics_{space}", first, last, market_id=("US_EQ",), **texts, **profiles)
+    run(demo_copy, "stability", first, last, market_id=("US_EQ",))
+    for name in ("regime_change_risk", "stability_change_risk"):
+        run(demo_copy, name, first, last)
     assert list(doctor(root).findings) == []
     for stage in all_stages():
         lose_a_row(demo_copy, stage)

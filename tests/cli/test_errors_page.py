@@ -64,7 +64,7 @@ class Case:
     files: dict[str, str | bytes] = field(default_factory=dict)
 
 
-REQUESTS = (
+REQUESTS: tuple[Case, ...] = (
     Case("a region there is not", f"{RUN} --region MOON {D}"),
     Case("a market there is not", f"{NUMERIC} --market-id MOON_EQ {D}"),
     Case("an instrument there is not", f"{NUMERIC} --instrument-id NOBODY.US {D}"),
@@ -152,6 +152,10 @@ REQUESTS += (
     Case("an episodes file that is no JSON: `[{`", E_FILE, files={"episodes.json": "[{\n"}),
     Case("an episodes file that is no list: `{}`", E_FILE, files={"episodes.json": "{}"}),
     Case("an episode without its region", E_FILE, files={"episodes.json": '[{"episode_id": "E1", "label": "x"}]'}),
+    Case("an episodes file of no entries", E_FILE, files={"episodes.json": "[]"}),
+    Case("an episodes file in UTF-16", E_FILE, files={"episodes.json": "[]".encode("utf-16")}),
+    Case("an episode that is no object", E_FILE, files={"episodes.json": '["E1"]'}),
+    Case("an episode of a region there is not", E_FILE, files=_episodes({"region": "MOON"})),
     Case("two episodes of one id", E_FILE, files=_episodes({}, {"label": "again"})),
     Case("an episode on a day there is not", E_FILE, files=_episodes({"start_date": "2025-02-30"})),
     Case("an episode that ends before it begins", E_FILE, files=_episodes({"end_date": "2025-01-02"})),
@@ -164,6 +168,88 @@ REQUESTS += (
     Case("days without stability windows", f"{STATES} --as-of 2022-10-03 --stab-variant nobody --variant mine", code=1),
     Case("scenario sets there are not", f"{SCENARIOS} --scenario-set-id NOBODY", code=1),
     Case("episodes before any regime", E_FILE, 1, _episodes({"start_date": "2023-01-03", "end_date": "2023-01-31"})),
+)
+
+PROFILE_TEXTS, MACRO_TEXTS, MAKE, ENCODE, LIST, FIND, FIND_CONTEXT, FIND_SCENARIOS, FIND_EPISODES = (
+    f"python -m prometheus.scripts.{name}"
+    for name in (
+        "backfill_profile_text_embeddings",
+        "backfill_macro_text_embeddings",
+        "generate_scenarios",
+        "backfill_scenario_embeddings",
+        "show_joint_profiles",
+        "find_similar_profiles",
+        "find_similar_assessment_context",
+        "find_similar_stab_scenarios",
+        "find_similar_episodes_to_regime",
+    )
+)
+ACME = f"--issuer-id ISS_ACME_CORP {D}"
+
+LOOKING = (
+    Case("neighbours of nobody", f"{FIND} {D}"),
+    Case("neighbours of no date", f"{FIND} --issuer-id ISS_ACME_CORP"),
+    Case("no neighbours", f"{FIND} {ACME} --top-k 0"),
+    Case("an override that a search does not hear", f"{FIND} {ACME} --overrides space.proxy=X"),
+    Case("neighbours of an issuer there is not", f"{FIND} --issuer-id ISS_NOBODY {D} --variant hashing", 1),
+    Case(
+        "neighbours on a day without rows", f"{FIND} --issuer-id ISS_ACME_CORP --as-of 2026-03-02 --variant hashing", 1
+    ),
+    Case("neighbours in a joint model there is not", f"{FIND} {ACME} --model-id joint-x-v1 --variant hashing", 1),
+    Case("neighbours in a variant nobody made", f"{FIND} {ACME} --variant nobody", 1),
+    Case("neighbours in a lake there is not", f"{FIND} {ACME} --lake nowhere", 1),
+    Case("contexts like that of an instrument there is not", f"{FIND_CONTEXT} --instrument-id NOBODY.US {D}", 1),
+    Case(
+        "scenarios like the state of an instrument there is not", f"{FIND_SCENARIOS} --instrument-id NOBODY.US {D}", 1
+    ),
+    Case("episodes like a region that has no context", f"{FIND_EPISODES} --region ASIA {D} --variant hashing", 1),
+    Case("a listing of no rows", f"{LIST} --limit 0"),
+    Case("a listing of a day and a range", f"{LIST} {D} --start 2025-01-01"),
+    Case("a listing up to a day there is not", f"{LIST} --end 2025-02-30"),
+    Case("a listing of a lake there is not", f"{LIST} --lake nowhere", 1),
+    Case("the slots of a model there is not", "prometheus surface slots num-x-v1"),
+    Case("a report that ends before it begins", "prometheus surface report --start 2025-01-31 --end 2025-01-01"),
+    Case("a report into a folder there is not", "prometheus surface report --output nowhere/surfaces.html"),
+    Case("a report in place of a folder", "prometheus surface report --output data"),
+    Case("a report on surfaces there are not", "prometheus surface report --only num-x-v1", 1),
+    Case("a report on a lake there is not", "prometheus surface report --lake nowhere", 1),
+)
+
+SETS = f"{MAKE} --market-id US_EQ {D}"
+JOB = "prometheus backfill range=[2025-01-30,2025-01-31]"
+
+REQUESTS += (
+    Case("texts of days without profiles", f"{PROFILE_TEXTS} --as-of 2025-01-29 --variant mine", 1),
+    Case("macro texts of a country without any", f"{MACRO_TEXTS} {D} --country FR --variant mine", 1),
+    Case("scenarios without a date", f"{MAKE} --market-id US_EQ"),
+    Case("scenarios by a method there is not", f"{SETS} --method magic"),
+    Case("scenarios called with a slash", f"{SETS} --name a/b"),
+    Case("scenarios of an instrument there is not", f"{SETS} --instrument-id NOBODY.US"),
+    Case("scenarios of a market there is not", f"{MAKE} --market-id MOON_EQ {D}"),
+    Case("scenarios of no paths", f"{SETS} --num-paths 0"),
+    Case("scenarios of more than a year", f"{SETS} --horizon-days 300"),
+    Case("scenarios from a seed below zero", f"{SETS} --seed -1"),
+    Case("scenarios with a window that is no date", f"{SETS} --window-end soon"),
+    Case("scenarios with a window of the future", f"{SETS} --window-end 2025-02-14"),
+    Case("scenarios that replay what is drawn", f"{SETS} --method bootstrap --replay"),
+    Case("scenarios stressed more than always", f"{SETS} --method stressed --stress-share 2 --variant mine"),
+    Case("scenarios of other settings under v0", f"{SETS} --method stressed --stress-share 0.25"),
+    Case("scenarios of a Saturday", f"{MAKE} --market-id US_EQ --as-of 2025-02-01", 1),
+    Case("scenarios in a lake there is not", f"{SETS} --lake nowhere", 1),
+    Case("vectors of scenarios there are not", f"{ENCODE} --as-of 2024-11-15", 1),
+    Case("a space there is not", f"{JOB} space=nobody"),
+    Case("a job whose range ends before it begins", "prometheus backfill range=[2025-01-31,2025-01-01]"),
+    Case("a job for a region there is not", f"{JOB} region=MOON"),
+    Case("a job for no variant", f"{JOB} variants=[]"),
+    Case("a job with a weight below zero", f"{JOB} variants=[mine] space.weights.text=-1"),
+    Case("a job with a weight of no branch", f"{JOB} variants=[mine] space.weights.magic=1"),
+    Case("a job for episodes without a file", f"{JOB} space=episode variants=[hashing]"),
+    Case(
+        "a job for scenarios there are not",
+        "prometheus backfill space=stab_fragility_scenarios range=[2024-11-15,2024-11-15]",
+        1,
+    ),
+    Case("a job in a lake there is not", f"{JOB} lake=nowhere", 1),
 )
 
 INGEST = "prometheus ingest source=long_csv path=data"
@@ -261,7 +347,7 @@ FILES = (
     Case("a map of a source column there is not: `close: last`", OWN, 1, _map("close: close", "close: last")),
 )
 
-CASES = REQUESTS + FILES
+CASES = REQUESTS + LOOKING + FILES
 
 
 @dataclass(frozen=True)
@@ -314,7 +400,7 @@ def outcomes(shared: Lake, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     found = {}
     for i, case in enumerate(CASES):
         folder = base / str(i)
-        root = Path(shared.location.root) if case in REQUESTS else folder / "lake"
+        root = folder / "lake" if case in FILES else Path(shared.location.root)
         found[case.asked] = ask(case, folder, root)
     return found
 
@@ -335,6 +421,7 @@ def page(found: dict[str, Outcome]) -> str:
     ]
     for title, cases, first in (
         ("Requests", REQUESTS, "asked"),
+        ("Looking", LOOKING, "asked"),
         ("Files", FILES, "file"),
     ):
         text += [f"## {title}", "", f"| {first} | command | exit | refusal |", "|---|---|---|---|"]
@@ -354,6 +441,7 @@ def _cell(refusal: str) -> str:
 def test_every_case_is_told_apart() -> None:
     assert len({c.asked for c in CASES}) == len(CASES)
     assert len(REQUESTS) >= 15
+    assert len(LOOKING) >= 15
     assert len(FILES) >= 15
 
 

@@ -303,6 +303,11 @@ WRONG = {
         f"{QUESTIONS['find_similar_profiles']} --history --overrides space.proxy=X",
         "here it takes keys of calendar",
     ),
+    "an override nobody hears without history": (
+        "find_similar_profiles",
+        f"{QUESTIONS['find_similar_profiles']} --overrides space.proxy=X",
+        "here it takes keys of calendar",
+    ),
 }
 
 
@@ -327,3 +332,32 @@ def test_no_candidates_at_all_names_who_makes_some(looked_at: Lake, capfd: pytes
     out, err = capfd.readouterr()
     assert out == HEADERS["find_similar_episodes_to_regime"] + "\n"
     assert "`python -m prometheus.scripts.backfill_joint_episode_context` makes some" in err
+
+
+ELSEWHERE = {
+    "--issuer-id ISS_PEER_CORP --as-of 2024-06-28": "(the last before is of 2024-01-31, the next is of 2025-01-31)",
+    "--issuer-id ISS_PEER_CORP --as-of 2024-01-01": "(the next is of 2024-01-31)",
+    f"--issuer-id ISS_NOBODY --as-of {D}": "(no date of this surface has one)",
+    f"--issuer-id ISS_PEER_CORP --as-of {D} --variant mine": "(there is joint-profile-core-v1 [v0])",
+    f"--issuer-id ISS_PEER_CORP --as-of {D} --model-id mine": "--joint-model-id mine` (there is joint-profile-core-v1 [v0])",
+}
+
+
+@pytest.mark.parametrize("words", ELSEWHERE)
+def test_a_refusal_says_where_there_are_rows(words: str, looked_at: Lake, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(looked_at, "find_similar_profiles", words) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.endswith(f"{ELSEWHERE[words]}\n")
+    assert err.count("\n") == 1
+
+
+def test_candidates_of_other_dates_alone_are_told(looked_at: Lake, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(looked_at, "find_similar_profiles", "--issuer-id ISS_PEER_CORP --as-of 2024-01-31 --history") == 0
+    out, err = capfd.readouterr()
+    assert out == HEADERS["find_similar_profiles"] + "\n"
+    assert "none of the 60 rows of PROFILE_CORE_V0/joint-profile-core-v1 [v0] (2024-01-31 to 2025-01-31) may be" in err
+    assert run(looked_at, "find_similar_profiles", f"{QUESTIONS['find_similar_profiles']} --region MARS") == 0
+    assert "there is no row of PROFILE_CORE_V0/joint-profile-core-v1 [v0] of region MARS to compare with" in (
+        capfd.readouterr().err
+    )

@@ -62,6 +62,16 @@ def test_the_page_can_be_pasted(raw_here: Lake, capfd: pytest.CaptureFixture[str
     assert windows.num_rows == 4 * 200 + 50 + 18
 
 
+def test_a_range_without_an_end_of_month_says_why_there_is_no_set(
+    raw_here: Lake, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--market-id", "US_EQ", "--date-range", "2025-01-06", "2025-01-17"]
+    assert call(script("generate_scenarios"), words) == 0
+    out, err = capfd.readouterr()
+    assert out == HEADER + "\n"
+    assert err.endswith("no set was made: over a range there is one on the last session of every month\n")
+
+
 def test_a_share_of_stress_has_a_variant_of_its_own_through_to_the_windows(
     raw_here: Lake, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,39 @@ def test_rows_are_independent_and_within_the_hull(parts: np.ndarray, weights: np
     np.testing.assert_allclose(model.encode([parts[0]] * 3), parts[0], rtol=2e-7, atol=1e-30)
 
 
+def test_many_rows_are_the_formula_to_the_bit() -> None:
+    parts = blocks(3, 1000)
+    present = np.random.default_rng(1).random((1000, 3)) < 0.7
+    present[:, 2] |= ~present.any(axis=1)
+    for k, part in enumerate(parts):
+        part[~present[:, k]] = np.nan
+    weights = (0.7, 0.1, 2.0)
+    z = SimpleAverageJointModel(weights).encode(parts, present)
+    summed = np.zeros((1000, 384))
+    for k, weight in enumerate(weights):
+        summed += weight * np.where(present[:, k, None], parts[k].astype(np.float64), 0.0)
+    np.testing.assert_array_equal(z, (summed / (present @ np.array(weights))[:, None]).astype(np.float32))
+
+
+def test_a_branch_alone_is_itself_but_for_the_sign_of_zeros() -> None:
+    part = blocks(1, 300)[0]
+    part[::7] = -0.0
+    z = SimpleAverageJointModel((0.3,)).encode([part])
+    np.testing.assert_array_equal(z, part)
+    assert not np.signbit(z[::7]).any()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_value_that_is_not_finite_is_found_among_many(value: float) -> None:
+    a, b = blocks(2, 700)
+    b[611, 3] = value
+    with pytest.raises(ValueError, match="branch 1 holds a value that is not finite in row 611 of 700"):
+        SimpleAverageJointModel((1.0, 0.0)).encode([a, b])
+    present = np.ones((700, 2), dtype=bool)
+    present[611, 1] = False
+    assert np.isfinite(SimpleAverageJointModel().encode([a, b], present)).all()
+
+
 def test_scaling_all_weights_changes_nothing() -> None:
     parts = blocks(2, 20)
     np.testing.assert_array_equal(

@@ -163,7 +163,8 @@ def test_a_document_that_arrives_leaves_the_profiles_as_they_are(lake: Lake) -> 
 
 
 def test_nothing_to_encode_is_refused_by_name(lake: Lake) -> None:
-    with pytest.raises(MissingInputError, match=r"no profiles between 2024-01-01 and 2024-01-31; bring some"):
+    said = r"no profiles between 2024-01-01 and 2024-01-31 \(the next are of 2025-01-31\); bring some"
+    with pytest.raises(MissingInputError, match=said):
         embed(lake, PROFILES, dt.date(2024, 1, 1), dt.date(2024, 1, 31))
     with pytest.raises(MissingInputError, match="no issuer documents of PEER between"):
         embed(lake, DOCUMENTS, issuer_id=("PEER",))

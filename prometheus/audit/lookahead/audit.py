@@ -49,6 +49,7 @@ from prometheus.lake import Lake, contract
 from prometheus.market.calendars import ensure_sessions
 from prometheus.runtime import Progress, RunOptions, Stage, progress_for
 from prometheus.runtime.ledger import assumptions
+from prometheus.runtime.params import canonical_json
 from prometheus.stages import all_stages
 
 _DEFAULT_REGION = "US"
@@ -205,20 +206,33 @@ class _Pairs:
 
 
 def _compared(steps: Sequence[Step], actual: Built, other: Built, horizon: Horizon) -> tuple[StepVerdict, ...]:
-    """Compare what each step wrote; rows that a later step wrote again are that step's."""
-    writer: dict[tuple[str, str, Partition], int] = {}
+    """Compare what each step wrote; rows that a later step wrote again are that step's.
+
+    Of surfaces that share partitions each has the rows that carry its values.
+    """
+    writer: dict[tuple[str, str, str, Partition], int] = {}
+    carried = [step.stage.carried(step.params) for step in steps]
     for number, step in enumerate(steps):
         for built in (actual, other):
             for table, partitions in built.wrote[number].items():
-                writer.update(((table, step.params.variant, p), number) for p in partitions)
+                whose = canonical_json(carried[number].get(table, {}))
+                writer.update(((table, step.params.variant, whose, p), number) for p in partitions)
     owned: dict[tuple[int, str], list[Partition]] = {}
-    for (table, _, partition), number in writer.items():
+    for (table, _, _, partition), number in writer.items():
         owned.setdefault((number, table), []).append(partition)
     verdicts: list[StepVerdict] = []
     leaking: list[Step] = []
     for number, step in enumerate(steps):
         tables = tuple(
-            compare(actual.lake, other.lake, table, step.params.variant, owned.get((number, table), ()), horizon)
+            compare(
+                actual.lake,
+                other.lake,
+                table,
+                step.params.variant,
+                owned.get((number, table), ()),
+                horizon,
+                carried[number].get(table),
+            )
             for table in step.stage.outputs
             if contract(table).table_class in ("vintage", "event")
         )

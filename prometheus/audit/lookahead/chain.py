@@ -54,8 +54,9 @@ class Step:
 
     @property
     def surface(self) -> str:
-        """Which of its stage's surfaces it makes; empty where there is one."""
-        return self.stage.surface(self.params) if len(self.stage.surfaces) > 1 else ""
+        """Which of its stage's surfaces it makes; empty where there is one, or their variants tell."""
+        told = len(self.stage.surfaces) == 1 or any("variant" in surface for surface in self.stage.surfaces)
+        return "" if told else self.stage.surface(self.params)
 
     @property
     def inputs(self) -> frozenset[str]:
@@ -161,7 +162,8 @@ def steps_of(
             if opened is None:
                 continue
             usual = settings_of(stage.params(**surface))
-            plain, words = _named(stage, _following(stage, opened, made), made, usual)
+            own = (str(surface["variant"]),) if "variant" in surface else ()
+            plain, words = _named(stage, _following(stage, opened, made), made, usual, own)
             steps.append(Step(stage, plain))
             full, switched = _switched_on(stage, plain, made)
             if switched:
@@ -258,11 +260,12 @@ def _switched_on(stage: Stage[Any], params: StageParams, made: Sequence[_Made]) 
 
 
 def _named(
-    stage: Stage[Any], params: StageParams, made: Sequence[_Made], usual: Mapping[str, Any]
+    stage: Stage[Any], params: StageParams, made: Sequence[_Made], usual: Mapping[str, Any], own: Words
 ) -> tuple[StageParams, Words]:
-    """Name the variant after what is not as by default: upstream variants first, then the stage's own settings."""
+    """Name the variant after what is not as by default: its surface's own name and upstream variants, then settings."""
     upstream = _upstream_settings(params)
-    words = [w for name in upstream if getattr(params, name) for w in _upstream_words(stage, params, name, made) or ()]
+    words = list(own)
+    words += [w for name in upstream if getattr(params, name) for w in _upstream_words(stage, params, name, made) or ()]
     for name, value in settings_of(params).items():
         # Model ids say which surface it is; each surface has a v0 of its own.
         if name in upstream or name.endswith("model_id") or canonical_json(value) == canonical_json(usual[name]):

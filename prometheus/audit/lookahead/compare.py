@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,7 +106,13 @@ def partitions_of(rows: pa.Table, declared: TableContract) -> set[Partition]:
 
 
 def compare(
-    actual: Lake, other: Lake, table: str, variant: str, partitions: Collection[Partition], horizon: Horizon
+    actual: Lake,
+    other: Lake,
+    table: str,
+    variant: str,
+    partitions: Collection[Partition],
+    horizon: Horizon,
+    carried: Mapping[str, Any] | None = None,
 ) -> TableComparison:
     """Compare some partitions of a table in two lakes.
 
@@ -120,10 +126,12 @@ def compare(
     partitions : collection of tuple
         Values of the partition columns.
     horizon : Horizon
+    carried : mapping of str to values, optional
+        Column values of the rows compared, where surfaces share partitions.
     """
     declared = contract(table)
     found = TableComparison(table)
-    for where in _blocks(declared, variant, partitions):
+    for where in _blocks(declared, variant, partitions, carried or {}):
         left, right = (lake.read(table, where=where, every_version=True) for lake in (actual, other))
         masks = [horizon.before(rows, declared) for rows in (left, right)]
         before = [rows.filter(mask) for rows, mask in zip((left, right), masks, strict=True)]
@@ -133,9 +141,11 @@ def compare(
     return found
 
 
-def _blocks(declared: TableContract, variant: str, partitions: Collection[Partition]) -> Iterator[Where]:
+def _blocks(
+    declared: TableContract, variant: str, partitions: Collection[Partition], carried: Mapping[str, Any]
+) -> Iterator[Where]:
     """Conditions that together read every partition once, some days of it at a time."""
-    only: dict[str, Any] = {}
+    only = {column: value for column, value in carried.items() if column not in declared.partition_by}
     if "variant" in declared.schema.names and "variant" not in declared.partition_by:
         only["variant"] = variant
     outer = [i for i, column in enumerate(declared.partition_by) if column != "as_of_date"]

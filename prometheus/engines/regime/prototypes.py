@@ -18,11 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-LABELS = ("CRISIS", "RISK_OFF", "NEUTRAL", "CARRY")
-"""Regimes from the worst to the best."""
+from prometheus.engines.regime.base import LABELS, MIN_WINDOWS, naming_order
 
-MIN_WINDOWS = 252
-"""Windows (sessions) a fit needs; with fewer there is no label."""
+__all__ = ["LABELS", "MIN_WINDOWS", "PrototypeHead", "fit_prototypes", "squared_distances"]
 
 
 @dataclass(frozen=True)
@@ -48,18 +46,12 @@ class PrototypeHead:
     mean_volatility: NDArray[np.float64]
     mean_return: NDArray[np.float64]
 
-    def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probability of every label.
+    recursive = False
 
-        Parameters
-        ----------
-        vectors : ndarray of float32, shape (n, d)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, k)
-            Rows sum to one; columns in the order of ``labels``.
-        """
+    def probabilities(
+        self, vectors: NDArray[np.float32], recent_volatility: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """See :class:`~prometheus.engines.regime.base.RegimeHead`."""
         scores = -squared_distances(vectors, self.centroids) / self.temperature
         scores -= scores.max(axis=1, keepdims=True)
         weights = np.exp(scores)
@@ -84,6 +76,7 @@ def fit_prototypes(
     *,
     seed: int = 7,
     restarts: int = 10,
+    least: int = MIN_WINDOWS,
 ) -> PrototypeHead:
     """Fit the head on the windows up to a cut.
 
@@ -95,14 +88,16 @@ def fit_prototypes(
         Realised volatility and log return of each window, annualised; they name the centroids.
     seed, restarts : int
         Of k-means; the best of ``restarts`` starts is taken.
+    least : int
+        Windows it takes.
 
     Raises
     ------
     ValueError
-        With fewer than ``MIN_WINDOWS`` windows.
+        With fewer windows.
     """
-    if len(vectors) < MIN_WINDOWS:
-        raise ValueError(f"a prototype fit needs {MIN_WINDOWS} windows, got {len(vectors)}")
+    if len(vectors) < least:
+        raise ValueError(f"a prototype fit needs {least} windows, got {len(vectors)}")
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
 
@@ -112,7 +107,7 @@ def fit_prototypes(
     counts = np.bincount(assigned, minlength=len(LABELS))
     mean_volatility = np.bincount(assigned, weights=volatility, minlength=len(LABELS)) / counts
     mean_return = np.bincount(assigned, weights=returns, minlength=len(LABELS)) / counts
-    order = _naming_order(mean_volatility, mean_return)
+    order = naming_order(mean_volatility, mean_return)
     centroids = model.cluster_centers_[order].astype(np.float32)
     nearest = np.sort(squared_distances(vectors, centroids), axis=1)
     gap = float(np.median(nearest[:, 1] - nearest[:, 0]))
@@ -124,10 +119,3 @@ def fit_prototypes(
         mean_volatility=mean_volatility[order],
         mean_return=mean_return[order],
     )
-
-
-def _naming_order(volatility: NDArray[np.float64], returns: NDArray[np.float64]) -> list[int]:
-    """Clusters in the order of ``LABELS``."""
-    crisis, risk_off, *calm = (int(i) for i in np.argsort(-volatility, kind="stable"))
-    neutral, carry = sorted(calm, key=lambda i: (returns[i], i))
-    return [crisis, risk_off, neutral, carry]

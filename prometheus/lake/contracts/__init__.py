@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus.errors import RequestError
 from prometheus.lake.contract import TableContract
-from prometheus.lake.contracts import derived, embeddings, engines, operations, raw, scenarios
+from prometheus.lake.contracts import derived, embeddings, engines, operations, raw, scenarios, stability, state_changes
 
 ALL_TABLES: tuple[TableContract, ...] = (
     *raw.TABLES,
@@ -12,6 +12,8 @@ ALL_TABLES: tuple[TableContract, ...] = (
     *embeddings.TABLES,
     *engines.TABLES,
     *scenarios.TABLES,
+    *stability.TABLES,
+    *state_changes.TABLES,
     *operations.TABLES,
 )
 CONTRACTS: dict[str, TableContract] = {t.name: t for t in ALL_TABLES}

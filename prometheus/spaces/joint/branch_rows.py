@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from prometheus.vectors import EMBEDDING_DIM
 
+_BLOCK = 64  # rows; their float64 copy stays in the processor's cache
+
 
 @dataclass(frozen=True, eq=False)
 class BranchRows:
@@ -41,10 +43,15 @@ class BranchRows:
     ) -> BranchRows:
         """Take row ``at[i]`` of what was read for wanted row ``i``; -1 where there is none."""
         found = at >= 0
-        block = np.zeros((len(at), vectors.shape[1] if vectors.size else EMBEDDING_DIM), dtype=np.float32)
+        if vectors.size:
+            # The last row stands in for none, and is blanked.
+            block = vectors.take(at, axis=0, mode="wrap")
+            block[~found] = 0.0
+        else:
+            block = np.zeros((len(at), EMBEDDING_DIM), dtype=np.float32)
         keys = np.full(len(at), "", dtype=source_keys.dtype if source_keys.size else np.str_)
         dates = np.full(len(at), np.datetime64("NaT"), dtype="datetime64[D]")
-        block[found], keys[found], dates[found] = vectors[at[found]], source_keys[at[found]], source_dates[at[found]]
+        keys[found], dates[found] = source_keys[at[found]], source_dates[at[found]]
         return cls(found, block, keys, dates)
 
     def __len__(self) -> int:
@@ -53,3 +60,11 @@ class BranchRows:
     def take(self, rows: NDArray[np.int64]) -> BranchRows:
         """Return some of the rows."""
         return BranchRows(self.present[rows], self.vectors[rows], self.source_keys[rows], self.source_dates[rows])
+
+    def norms(self) -> NDArray[np.float64]:
+        """Euclidean norm of each row's vector, summed in float64; shape (n,)."""
+        norms = np.empty(len(self))
+        for start in range(0, len(self), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            norms[rows] = np.linalg.norm(self.vectors[rows].astype(np.float64), axis=1)
+        return norms

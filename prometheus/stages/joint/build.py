@@ -20,6 +20,7 @@ from prometheus.stages.joint.entities import Entities, entities_of
 from prometheus.stages.joint.fusing import Fused, fuse
 from prometheus.stages.joint.params import JointParams, active, check_settings, params_of
 from prometheus.stages.joint.rows import Wanted
+from prometheus.stages.joint.scopes import chosen, repeated
 from prometheus.stages.joint.sources import source_of
 from prometheus.vectors import to_list_array
 
@@ -47,7 +48,7 @@ def joint_stage(space_name: str) -> Stage[Any]:
         compute=lambda p, reader, chunk: _compute(space, entities, p, reader, chunk),
         market=entities.market,
         fingerprint=entities.fingerprint,
-        chunk_days=CHUNK_DAYS.get(space.entity, 21),
+        chunk_days=CHUNK_DAYS.get(space.entity, 42),
         command=space.command,
         holds=lambda p, scope, markets: _holds(space, entities, p, scope, markets),
         writes=lambda p: {"joint_embeddings": {"joint_type": space.joint_type, "model_id": p.joint_model_id}},
@@ -142,16 +143,15 @@ def _leave_out(
     return usable & present
 
 
-def source_words(branches: Sequence[Branch], blocks: Mapping[str, BranchRows]) -> list[str]:
+def source_words(branches: Sequence[Branch], blocks: Mapping[str, BranchRows]) -> pa.DictionaryArray:
     """For each row, the words of the branches it has, in order, joined by ``+``."""
     said = [b for b in branches if b.word]
     if not said:
-        return [""] * len(next(iter(blocks.values())))
+        return repeated("", len(next(iter(blocks.values()))))
     mask = np.stack([blocks[b.name].present for b in said], axis=1)
     # Few combinations, many rows: each is spelt once.
-    code = mask @ (1 << np.arange(len(said)))
-    spelt = {c: "+".join(b.word for k, b in enumerate(said) if c >> k & 1) for c in np.unique(code).tolist()}
-    return [spelt[c] for c in code.tolist()]
+    codes, of_row = np.unique(mask @ (1 << np.arange(len(said))), return_inverse=True)
+    return chosen(of_row, ["+".join(b.word for k, b in enumerate(said) if code >> k & 1) for code in codes.tolist()])
 
 
 def joint_rows(
@@ -161,23 +161,18 @@ def joint_rows(
     branches: Sequence[Branch],
     blocks: Mapping[str, BranchRows],
     fused: Fused,
-    scopes: Sequence[str],
+    scopes: pa.StringArray,
 ) -> pa.Table:
     """Rows of ``joint_embeddings``, in the order wanted."""
     declared = contract("joint_embeddings")
     n = len(wanted)
-    zeros = pa.array(np.zeros(n, dtype=np.int32))
-
-    def constant(value: str) -> pa.Array:
-        return pa.DictionaryArray.from_arrays(zeros, [value]).cast(pa.string())
-
     columns = {
-        "joint_type": constant(space.joint_type),
-        "model_id": constant(params.joint_model_id),
-        "variant": constant(params.variant),
+        "joint_type": repeated(space.joint_type, n).cast(pa.string()),
+        "model_id": repeated(params.joint_model_id, n).cast(pa.string()),
+        "variant": repeated(params.variant, n).cast(pa.string()),
         "as_of_date": pa.array(wanted.days),
         "entity_key": pa.array(wanted.keys),
-        "entity_scope": pa.array(scopes, pa.string()),
+        "entity_scope": scopes,
         "branches": _branch_lists(params, branches, blocks, fused),
         "vector": to_list_array(fused.vectors),
         "vector_ref": pa.nulls(n, pa.string()),
@@ -192,19 +187,18 @@ def _branch_lists(
     kind = contract("joint_embeddings").schema.field("branches").type
     there = np.stack([blocks[b.name].present for b in branches], axis=1) & (fused.weights > 0)
     which = np.nonzero(there)[1]
-    norms = [np.linalg.norm(blocks[b.name].vectors.astype(np.float64), axis=1) for b in branches]
     said = {
-        "name": np.array([b.name for b in branches])[which],
-        "weight": fused.weights[there],
-        "model_id": np.array([params.model(b) for b in branches])[which],
-        "variant": np.array([params.variant_of(b) for b in branches])[which],
-        "source_key": np.stack([blocks[b.name].source_keys for b in branches], axis=1)[there],
-        "source_date": np.stack([blocks[b.name].source_dates for b in branches], axis=1)[there],
-        "norm": np.stack(norms, axis=1)[there],
+        "name": chosen(which, [b.name for b in branches]),
+        "weight": pa.array(fused.weights[there]),
+        "model_id": chosen(which, [params.model(b) for b in branches]),
+        "variant": chosen(which, [params.variant_of(b) for b in branches]),
+        "source_key": pa.array(np.stack([blocks[b.name].source_keys for b in branches], axis=1)[there]),
+        "source_date": pa.array(np.stack([blocks[b.name].source_dates for b in branches], axis=1)[there]),
+        "norm": pa.array(np.stack([blocks[b.name].norms() for b in branches], axis=1)[there]),
     }
     element = kind.value_type
     fields = [element.field(i) for i in range(element.num_fields)]
-    struct = pa.StructArray.from_arrays([pa.array(said[f.name], f.type) for f in fields], fields=fields)
+    struct = pa.StructArray.from_arrays([said[f.name].cast(f.type) for f in fields], fields=fields)
     offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), struct, type=kind)
 

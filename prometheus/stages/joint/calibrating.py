@@ -54,17 +54,18 @@ def calibrated(
             zip(rows["branch"].to_pylist(), rows["year"].to_pylist(), rows["rms"].to_pylist(), strict=True)
         )
     }
-    years = wanted.days.astype("datetime64[Y]").astype(int) + 1970
+    # Rows come by day, so each year's lie together.
+    years, starts = np.unique(wanted.days.astype("datetime64[Y]").astype(int) + 1970, return_index=True)
+    stops = [*starts[1:].tolist(), len(wanted)]
     out = {}
     for name, block in blocks.items():
         branch = space.branch(name)
-        known = np.zeros(len(wanted), dtype=bool)
-        vectors = block.vectors.copy()
-        for year in np.unique(years):
-            found = statistics.get((branch.scaled_as or name, int(year)))
+        present = np.zeros(len(wanted), dtype=bool)
+        vectors = np.zeros_like(block.vectors)
+        for year, start, stop in zip(years.tolist(), starts.tolist(), stops, strict=True):
+            found = statistics.get((branch.scaled_as or name, year))
             if found is not None:
-                mine = years == year
-                known |= mine
-                vectors[mine] = calibrate(vectors[mine], *found)
-        out[name] = BranchRows(block.present & known, vectors, block.source_keys, block.source_dates)
+                present[start:stop] = block.present[start:stop]
+                vectors[start:stop] = calibrate(block.vectors[start:stop], *found)
+        out[name] = BranchRows(present, vectors, block.source_keys, block.source_dates)
     return out

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from prometheus.clock import Market, Markets, Sessions, cutoffs
@@ -21,9 +22,10 @@ from prometheus.market.listings import described_as_known
 from prometheus.runtime import Holding, Input, StageReader, market_in_scope, market_of_region_in_scope
 from prometheus.spaces.joint import JointSpace
 from prometheus.stages.issuers import VOLUME_DAYS, representatives
-from prometheus.stages.joint.episodes import read_episodes
+from prometheus.stages.joint.episodes import Episode, read_episodes
 from prometheus.stages.joint.params import JointParams
 from prometheus.stages.joint.rows import Wanted
+from prometheus.stages.joint.scopes import chosen, described, described_rows, repeated
 from prometheus.stages.windows import instruments_of
 
 Scopes = Mapping[str, Sequence[dt.date]]
@@ -62,7 +64,7 @@ class Entities(ABC):
         """Rows to try to make on some days of a scope."""
 
     @abstractmethod
-    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: Sequence[str]) -> list[str]:
+    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: pa.Array) -> pa.StringArray:
         """``entity_scope`` of each row, ``sources`` being the word of each for the branches it has."""
 
     @abstractmethod
@@ -80,31 +82,6 @@ class Entities(ABC):
     def fingerprint(self, params: Any) -> Any:
         """What besides settings says which rows there are."""
         return None
-
-
-def described(scope: Mapping[str, Any]) -> str:
-    """JSON of an ``entity_scope``: sorted keys, no spaces."""
-    return json.dumps(scope, sort_keys=True, separators=(",", ":"))
-
-
-def described_rows(scopes: Mapping[str, Sequence[Any]]) -> list[str]:
-    """JSON of many scopes at once, equal to :func:`described` of each; None leaves a key out of a row.
-
-    Values repeat (a region on every row, a name on every day), so each is spelt once.
-    """
-    columns = []
-    for key in sorted(scopes):
-        spelt: dict[Any, str] = {}
-        named = json.dumps(key)
-        for value in scopes[key]:
-            if value not in spelt:
-                spelt[value] = "" if value is None else f"{named}:{_spelt(value)}"
-        columns.append([spelt[value] for value in scopes[key]])
-    return ["{" + ",".join(filter(None, row)) + "}" for row in zip(*columns, strict=True)]
-
-
-def _spelt(value: Any) -> str:
-    return described(dict(value)) if isinstance(value, tuple) else json.dumps(value)
 
 
 def sessions_and_cutoffs(
@@ -138,9 +115,9 @@ class RegionEntities(Entities):
         nobody = _no_names(n)
         return Wanted(scope, market.market_id, scope, dates, known_by, np.full(n, scope), nobody, nobody)
 
-    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: Sequence[str]) -> list[str]:
+    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: pa.Array) -> pa.StringArray:
         """Region and sources."""
-        return [described({"region": wanted.region, "source": source}) for source in sources]
+        return described_rows({"region": repeated(wanted.region, len(wanted)), "source": sources})
 
     def answers_for(self, params: Any, reader: StageReader, scope: str, days: Sequence[dt.date]) -> Answered:
         """The region's."""
@@ -260,15 +237,15 @@ def _names(column: pl.Series) -> NDArray[np.str_]:
 class InstrumentEntities(_MarketEntities):
     """Every instrument of a market on each session it is listed."""
 
-    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: Sequence[str]) -> list[str]:
+    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: pa.Array) -> pa.StringArray:
         """Instrument, issuer, region, sources; for stability states the window too."""
         numeric = next((b for b in self.space.branches if b.source == "numeric"), None)
         n = len(wanted)
-        scopes: dict[str, Sequence[Any]] = {
-            "entity_type": ["INSTRUMENT"] * n,
-            "entity_id": wanted.instruments.tolist(),
-            "issuer_id": [issuer or None for issuer in wanted.issuers.tolist()],
-            "region": [wanted.region] * n,
+        scopes = {
+            "entity_type": repeated("INSTRUMENT", n),
+            "entity_id": pa.array(wanted.instruments, pa.string()),
+            "issuer_id": pa.array(wanted.issuers, pa.string(), mask=wanted.issuers == ""),
+            "region": repeated(wanted.region, n),
             "source": sources,
         }
         if numeric is not None:
@@ -276,18 +253,16 @@ class InstrumentEntities(_MarketEntities):
         return described_rows(scopes)
 
 
-def _windows(model_id: str, reader: StageReader, wanted: Wanted) -> list[tuple[tuple[str, str], ...]]:
+def _windows(model_id: str, reader: StageReader, wanted: Wanted) -> pa.DictionaryArray:
     """First and last session of each row's numeric window."""
     from prometheus.spaces.numeric import numeric_model
 
     days, of_row = np.unique(wanted.days, return_inverse=True)
     sessions = reader.sessions(wanted.market_id)
     first = sessions.dates[np.maximum(sessions.positions(days) - numeric_model(model_id).window + 1, 0)]
-    windows = [
-        (("start_date", str(start)), ("end_date", str(end)))
-        for start, end in zip(first.tolist(), days.tolist(), strict=True)
-    ]
-    return [windows[i] for i in of_row.tolist()]
+    windows = {"start_date": np.datetime_as_string(first, "D"), "end_date": np.datetime_as_string(days, "D")}
+    spans = pa.StructArray.from_arrays([pa.array(w, pa.string()) for w in windows.values()], list(windows))
+    return chosen(of_row, spans)
 
 
 class IssuerEntities(_MarketEntities):
@@ -296,14 +271,15 @@ class IssuerEntities(_MarketEntities):
     inputs = (Input("instruments", history=None), Input("prices_daily", history=VOLUME_DAYS))
     column = "issuer_id"
 
-    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: Sequence[str]) -> list[str]:
+    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: pa.Array) -> pa.StringArray:
         """Issuer, representative instrument, date, region, sources."""
+        days, of_row = np.unique(wanted.days, return_inverse=True)
         return described_rows(
             {
-                "issuer_id": wanted.issuers.tolist(),
-                "instrument_id": wanted.instruments.tolist(),
-                "as_of_date": np.datetime_as_string(wanted.days, unit="D").tolist(),
-                "region": [wanted.region] * len(wanted),
+                "issuer_id": pa.array(wanted.issuers, pa.string()),
+                "instrument_id": pa.array(wanted.instruments, pa.string()),
+                "as_of_date": chosen(of_row, np.datetime_as_string(days, "D")),
+                "region": repeated(wanted.region, len(wanted)),
                 "source": sources,
             }
         )
@@ -372,7 +348,7 @@ class ScenarioEntities(Entities):
         keys = np.char.add("SCENARIO/", names) if len(names) else names
         return Wanted(scope, scope, market.region or "", dates[at], known_by[at], keys, names, nobody)
 
-    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: Sequence[str]) -> list[str]:
+    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: pa.Array) -> pa.StringArray:
         """Set, scenario, sources, kind of shock and severity."""
         rows = self._paths(params, reader, wanted.days[0].item(), wanted.days[-1].item())
         about = {
@@ -382,11 +358,11 @@ class ScenarioEntities(Entities):
             ).iter_rows()
         }
         out = []
-        for name, source in zip(wanted.instruments.tolist(), sources, strict=True):
+        for name, source in zip(wanted.instruments.tolist(), sources.to_pylist(), strict=True):
             set_id, scenario_id, metadata = about[name]
             scope = {"scenario_id": scenario_id, "scenario_set_id": set_id, "source": source, "metadata": metadata}
             out.append(described({**scope, "region": wanted.region}))
-        return out
+        return pa.array(out, pa.string())
 
     def answers_for(self, params: Any, reader: StageReader, scope: str, days: Sequence[dt.date]) -> Answered:
         """Scenarios of the market's sets of those days, also those a shorter set no longer has."""
@@ -407,14 +383,8 @@ class EpisodeEntities(Entities):
 
     def days(self, params: Any, reader: StageReader, first: dt.date, last: dt.date) -> Scopes:
         """The day each episode of the file ends on, by region and episode."""
-        every = read_episodes(params.episodes_file)
-        for number, episode in enumerate(every, start=1):
-            try:
-                reader.market_of(episode.region)
-            except RequestError as refusal:
-                raise RequestError(f"{params.episodes_file}, entry {number}: {refusal}") from None
-        episodes = [e for e in every if not params.region or e.region in params.region]
-        markets = {e.episode_id: reader.market_of(e.region).market_id for e in episodes}
+        episodes = [e for e in read_episodes(params.episodes_file) if not params.region or e.region in params.region]
+        markets = {e.episode_id: _market_of(e, params.episodes_file, reader) for e in episodes}
         # No market is closed for so long: what ends later than that has not ended by the last day asked for.
         episodes = [e for e in episodes if e.end_date >= first and e.end_date - last <= _LONGEST_CLOSURE]
         if not episodes:
@@ -442,13 +412,14 @@ class EpisodeEntities(Entities):
         nobody = _no_names(len(dates))
         return Wanted(scope, market_id, region, dates, known_by, np.full(len(dates), episode_id), nobody, nobody)
 
-    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: Sequence[str]) -> list[str]:
+    def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: pa.Array) -> pa.StringArray:
         """The episode as the file has it, and sources."""
         about = {e.episode_id: e.record() for e in read_episodes(params.episodes_file)}
-        return [
+        spelt = [
             described({**about[key], "source": source})
-            for key, source in zip(wanted.keys.tolist(), sources, strict=True)
+            for key, source in zip(wanted.keys.tolist(), sources.to_pylist(), strict=True)
         ]
+        return pa.array(spelt, pa.string())
 
     def answers_for(self, params: Any, reader: StageReader, scope: str, days: Sequence[dt.date]) -> Answered:
         """The episode's."""
@@ -465,6 +436,13 @@ class EpisodeEntities(Entities):
     def fingerprint(self, params: Any) -> Any:
         """What the file says."""
         return [e.record() for e in read_episodes(params.episodes_file)]
+
+
+def _market_of(episode: Episode, path: str, reader: StageReader) -> str:
+    try:
+        return reader.market_of(episode.region).market_id
+    except RequestError as refusal:
+        raise RequestError(f"{path}: episode {episode.episode_id!r}: {refusal}") from None
 
 
 ENTITIES: dict[str, type[Entities]] = {

@@ -37,7 +37,9 @@ def read_episodes(path: str) -> tuple[Episode, ...]:
         Naming the file, the entry and what is wrong with it.
     """
     if not path:
-        raise RequestError("episodes come from a file; give it with --episodes-file F.json")
+        raise RequestError(
+            "episodes come from a file; give it with --episodes-file F.json (in a job: space.episodes_file=F.json)"
+        )
     try:
         # Some editors put a byte order mark first.
         entries = json.loads(Path(path).read_text(encoding="utf-8-sig"))

@@ -18,7 +18,7 @@ from prometheus.spaces.joint import BranchRows, DailyMeans
 from prometheus.stages.joint.episodes import Episode, read_episodes
 from prometheus.stages.joint.rows import Wanted
 from prometheus.stages.joint.source import BranchSource, TextSource
-from prometheus.stages.news import NewsSelection, articles_by_day, daily_news_means
+from prometheus.stages.news import NewsSelection, daily_news_means, encoded_articles_by_day
 from prometheus.vectors import EMBEDDING_DIM, from_list_array
 
 
@@ -27,7 +27,10 @@ class Regimes(BranchSource):
 
     def inputs(self) -> tuple[Input, ...]:
         """Regimes of the day."""
-        return (Input("regimes", history=0, optional=self._optional(), when=self._on),)
+        return (Input("regimes", history=0, where=self._surface, optional=self._optional(), when=self._on),)
+
+    def _surface(self, params: Any) -> dict[str, Any]:
+        return {"model_id": params.model(self.branch), "variant": params.variant_of(self.branch)}
 
     def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
         """Embedding of the very day."""
@@ -106,15 +109,16 @@ class News(TextSource):
         return _of_means(means, wanted.days, f"NEWS/{params.language.upper() or '*'}")
 
     def notes(self, params: Any, reader: StageReader, wanted: Wanted) -> Counter[str]:
-        """Articles dated on a day that is no session (weekends, holidays); counted with the session that follows."""
+        """Articles dated on no session (weekends, holidays), with the session that follows; articles not encoded."""
         sessions = reader.sessions(wanted.market_id).dates
         before = sessions[np.maximum(np.searchsorted(sessions, wanted.days[0]) - 1, 0)]
-        by_day = articles_by_day(reader, before.item(), wanted.days[-1].item(), params.language)
+        by_day = encoded_articles_by_day(reader, self.selection(params), before.item(), wanted.days[-1].item())
         dated = np.array(list(by_day), dtype="datetime64[D]")
         following = sessions[np.searchsorted(sessions, dated)]
         unmet = (following != dated) & np.isin(following, wanted.days)
-        met_none = int(np.array(list(by_day.values()), dtype=np.int64)[unmet].sum())
-        return Counter({"articles met no session": met_none}) if met_none else Counter()
+        every, without = np.array(list(by_day.values()), dtype=np.int64).reshape(-1, 2).T
+        lacking = int(without[np.isin(dated, wanted.days)].sum())
+        return +Counter({"articles met no session": int(every[unmet].sum()), "articles without a vector": lacking})
 
 
 def _of_means(means: DailyMeans, days: NDArray[np.datetime64], key: str) -> BranchRows:
@@ -126,7 +130,7 @@ class RegimesOverEpisode(Regimes):
 
     def inputs(self) -> tuple[Input, ...]:
         """Regimes back to wherever an episode began."""
-        return (Input("regimes", history=None, optional=self._optional(), when=self._on),)
+        return (Input("regimes", history=None, where=self._surface, optional=self._optional(), when=self._on),)
 
     def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
         """Mean over each episode."""
@@ -144,6 +148,16 @@ class RegimesOverEpisode(Regimes):
         begin = min(e.start_date for e in read_episodes(params.episodes_file))
         super().require(params, reader, regions, begin, last)
 
+    def notes(self, params: Any, reader: StageReader, wanted: Wanted) -> Counter[str]:
+        """Sessions of the episodes that the mean lacks."""
+        lacking = 0
+        for key in wanted.keys.tolist():
+            episode = _episode(params, key)
+            days = _sessions_of(episode, reader, wanted)
+            held = self.rows(params, reader, wanted.region, episode.start_date, episode.end_date).source_dates
+            lacking += int(np.isin(days, held, invert=True).sum())
+        return +Counter({"sessions of episodes without a regime embedding": lacking})
+
 
 class NewsOverEpisode(News):
     """The plain mean of the daily NEWS means of an episode's sessions, over what was known when it ended."""
@@ -157,7 +171,7 @@ class NewsOverEpisode(News):
         found = []
         for key, known_by in zip(wanted.keys.tolist(), wanted.cutoffs, strict=True):
             episode = _episode(params, key)
-            days = reader.sessions(wanted.market_id).between(episode.start_date, episode.end_date).dates
+            days = _sessions_of(episode, reader, wanted)
             means = daily_news_means(reader, self.selection(params), days.tolist(), np.full(len(days), known_by))
             found.append(_of_means(means, means.days, f"NEWS/{params.language.upper() or '*'}"))
         return _means_of(found)
@@ -169,12 +183,28 @@ class NewsOverEpisode(News):
         super().require(params, reader, scopes, min(e.start_date for e in read_episodes(params.episodes_file)), last)
 
     def notes(self, params: Any, reader: StageReader, wanted: Wanted) -> Counter[str]:
-        """Nothing: articles of weekends are told where days are made."""
-        return Counter()
+        """Sessions of the episodes without any vector; articles of weekends are told where days are made."""
+        lacking = 0
+        for key in wanted.keys.tolist():
+            days = _sessions_of(_episode(params, key), reader, wanted)
+            vectors = reader.source(
+                "text_embeddings",
+                columns=["as_of_date"],
+                dates=(days[0].item(), days[-1].item()),
+                where=self.where(params),
+                every_version=True,
+            )
+            held = reader.query(f"SELECT DISTINCT as_of_date FROM ({vectors})")["as_of_date"].to_numpy()
+            lacking += int(np.isin(days, held.astype("datetime64[D]"), invert=True).sum())
+        return +Counter({"sessions of episodes without a NEWS vector": lacking})
 
 
 def _episode(params: Any, key: str) -> Episode:
     return next(e for e in read_episodes(params.episodes_file) if e.episode_id == key)
+
+
+def _sessions_of(episode: Episode, reader: StageReader, wanted: Wanted) -> NDArray[np.datetime64]:
+    return reader.sessions(wanted.market_id).between(episode.start_date, episode.end_date).dates
 
 
 def _means_of(parts: Sequence[BranchRows]) -> BranchRows:

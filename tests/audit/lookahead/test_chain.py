@@ -45,7 +45,15 @@ def test_texts_are_hashed_and_what_reads_them_follows() -> None:
         "numeric_embeddings num-profile-core-v1 [v0]",
         "scenario_embeddings [v0]",
         "regime_prototypes [v0]",
+        "regime_prototypes [jump]",
+        "regime_prototypes [hmm]",
+        "regime_prototypes [nowcast]",
+        "regime_prototypes [volatility]",
         "regimes [v0]",
+        "regimes [jump]",
+        "regimes [hmm]",
+        "regimes [nowcast]",
+        "regimes [volatility]",
         "text_embeddings [hashing]",
         "profile_text_embeddings [hashing]",
         "document_text_embeddings [hashing]",
@@ -69,6 +77,15 @@ def test_texts_are_hashed_and_what_reads_them_follows() -> None:
         "branch_statistics_assessment_context [hashing]",
         "joint_assessment_context [hashing]",
         "joint_assessment_context [hashing_calibrate]",
+        "context_regime_fits [hashing]",
+        "context_regimes [hashing]",
+        "regime_transitions num-regime-core-v1 [v0]",
+        "regime_transitions joint-regime-core-v1 [hashing]",
+        "stability_fits [v0]",
+        "stability stability-embedding-v1 [v0]",
+        "stability stability-basic-v1 [v0]",
+        "regime_change_risk [v0]",
+        "stability_change_risk [v0]",
     ]
     joint, calibrated = (found[f"joint_regime_context [{v}]"] for v in ("hashing", "hashing_calibrate"))
     assert (joint.params.text_variant, joint.params.regime_variant, joint.params.calibrate) == ("hashing", "v0", "")
@@ -80,12 +97,20 @@ def test_texts_are_hashed_and_what_reads_them_follows() -> None:
 
 
 def test_with_a_model_of_its_own_everything_is_v0() -> None:
-    assert {s.params.variant for s in steps(params_of=lambda s: s.params()).values()} == {"v0", "calibrate"}
+    assert {s.params.variant for s in steps(params_of=lambda s: s.params()).values()} == {
+        "v0",
+        "calibrate",
+        "jump",
+        "hmm",
+        "nowcast",
+        "volatility",
+    }
 
 
 def test_a_cutoff_rule_is_another_variant_of_everything() -> None:
     found = steps(cutoff="next_open")
     assert "regimes [next_open]" in found
+    assert "regimes [jump_next_open]" in found
     joint = found["joint_regime_context [next_open_hashing_calibrate]"].params
     assert (joint.regime_variant, joint.text_variant) == ("next_open", "next_open_hashing")
     assert joint.calibrate == "next_open_hashing"
@@ -110,6 +135,7 @@ def test_markets_say_where_a_stage_that_takes_regions_too_is_run() -> None:
 def test_without_a_region_what_works_by_region_is_left_out() -> None:
     by_region = {"regime_prototypes", "regimes", "joint_regime_context", "joint_regime_macro", "joint_episode"}
     by_region |= {"branch_statistics_regime_context", "branch_statistics_regime_macro"}
+    by_region |= {"context_regime_fits", "context_regimes", "regime_transitions", "regime_change_risk"}
     assert {s.stage.name for s in steps(regions=()).values()} == set(STAGES) - by_region
 
 

@@ -13,6 +13,7 @@ import pytest
 from prometheus.encoders.text import describe_text_encoder
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import Lake
+from prometheus.market.calendars import stored_sessions
 from prometheus.runtime import RunOptions
 from prometheus.stages.joint.episodes import Episode, read_episodes
 from tests.demo_lakes import run
@@ -122,6 +123,13 @@ def test_an_episode_belongs_to_the_day_it_ended_on_whatever_else_the_request_spa
     assert (summary.planned, summary.rows) == (2, 2)
     rows = rows_by_key(lake, JOINT)
     assert set(rows) == {(FRIDAY, "OVER"), (FRIDAY, "LONG")}
+    # Of all the sessions LONG spans this week alone has anything.
+    empty = len(stored_sessions(lake, "XNYS").between(dt.date(2003, 1, 6), FRIDAY)) - len(WEEK)
+    assert empty > 5_500
+    assert summary.notes == {
+        "sessions of episodes without a regime embedding": empty,
+        "sessions of episodes without a NEWS vector": empty,
+    }
     assert np.array_equal(rows[FRIDAY, "OVER"]["vector"], rows[FRIDAY, "LONG"]["vector"])
     assert make(lake, "episode", WEEK[1], WEEK[3], variant="within", episodes_file=path, **HASHED).planned == 0
 
@@ -141,14 +149,14 @@ def test_an_episode_without_a_branch_has_no_row_and_a_reason(tmp_path: Path) -> 
     ("content", "sentence"),
     [
         ("[", "is not JSON: Expecting value"),
-        (b"\xff\xfe", "is not JSON"),
+        (b"\xff\xfe[\x00", "is not UTF-8 text (byte 0xff); save it as UTF-8"),
         ("{}", "must hold a list of at least one object with episode_id, label, region, start_date, end_date"),
         ("[]", "must hold a list of at least one object"),
         ("[3]", "entry 1: an episode is an object with episode_id"),
         ([episode("A"), {"episode_id": "B", "label": 5}], "entry 2: label, region, start_date, end_date missing"),
         ([episode("A"), episode("B"), episode("A")], "entries 1 and 3: both are called 'A'"),
-        ([episode("A", "2025-02-30")], "entry 1: day is out of range for month; dates are written YYYY-MM-DD"),
-        ([episode("A", "27/01/2025")], "entry 1: Invalid isoformat string: '27/01/2025'; dates are written"),
+        ([episode("A", "2025-02-30")], "entry 1: start_date '2025-02-30' is not a date; write YYYY-MM-DD"),
+        ([episode("A", "27/01/2025")], "entry 1: start_date '27/01/2025' is not a date"),
         ([episode("A", FRIDAY, MONDAY)], "entry 1: the episode ends (2025-01-27) before it begins (2025-01-31)"),
     ],
 )
@@ -173,6 +181,9 @@ def test_a_file_there_is_not_is_refused(tmp_path: Path) -> None:
 def test_a_good_file_is_read_as_it_stands(tmp_path: Path) -> None:
     path = file_of(tmp_path, episode("A", label="Überraschung, dann Ruhe") | {"note": "ignored"})
     assert read_episodes(path) == (Episode("A", "Überraschung, dann Ruhe", "US", MONDAY, FRIDAY),)
+    marked = tmp_path / "marked.json"
+    marked.write_bytes(b"\xef\xbb\xbf" + Path(path).read_bytes())
+    assert read_episodes(str(marked)) == read_episodes(path)
 
 
 def test_stretches_regions_and_days_without_anything_are_refused(tmp_path: Path) -> None:
