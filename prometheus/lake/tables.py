@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -21,6 +21,9 @@ _TABLE_SETTINGS = {
     "delta.dataSkippingNumIndexedCols": "0",
 }
 
+_UNUSABLE = frozenset("%[]")
+"""In the path of a table: percent signs are decoded, brackets end the process."""
+
 COMMITS_TO_CHECKPOINT = 100
 """Versions from one checkpoint to the next: Delta's default."""
 
@@ -33,14 +36,22 @@ class Location:
 
     @classmethod
     def of(cls, root: str | Path) -> Location:
-        """Normalise a path or URI; relative paths become absolute ones."""
+        """Normalise a path or URI; relative paths become absolute ones.
+
+        Raises
+        ------
+        RequestError
+            When a folder has a name that Delta takes for something else.
+        """
         text = str(root)
-        scheme = urlparse(text).scheme
-        if scheme == "file":
-            return cls(urlparse(text).path.rstrip("/"))
-        if len(scheme) > 1:
+        scheme, path = urlparse(text).scheme, urlparse(text).path
+        if len(scheme) > 1 and scheme != "file":
             return cls(text.rstrip("/"))
-        return cls(str(Path(text).expanduser().resolve()))
+        folder = unquote(path).rstrip("/") if scheme == "file" else str(Path(text).expanduser().resolve())
+        unusable = sorted(set(folder) & _UNUSABLE)
+        if unusable:
+            raise RequestError(f"a lake cannot lie in {folder}: Delta does not take {' '.join(unusable)} in a path")
+        return cls(folder)
 
     @property
     def path(self) -> Path | None:
@@ -144,10 +155,10 @@ class TableHandles:
         """URIs of the files that may hold matching rows, at the current or a given version."""
         if version is not None:
             table = self.open(name, version)
-            return _pruned(table, predicate) if table is not None else []
+            return files_of(table, predicate) if table is not None else []
         with self._lock:
             table = self._current(name)
-            return _pruned(table, predicate) if table is not None else []
+            return files_of(table, predicate) if table is not None else []
 
     def version(self, name: str) -> int | None:
         """Current version of a table, or None when it was never written."""
@@ -227,6 +238,15 @@ def delta_folder_columns(path: Path) -> list[str]:
         raise BadDataError(f"{path.name} is no Delta table (it has no _delta_log)") from None
 
 
-def _pruned(table: DeltaTable, predicate: str | None) -> list[str]:
+def files_of(table: DeltaTable, predicate: str | None = None) -> list[str]:
+    """Files of a table's current rows: URIs, or plain paths of a local one.
+
+    A local table's folder comes percent-encoded from the log, the names below it as they are on the disk.
+    """
     kwargs: dict[str, Any] = {} if predicate is None or predicate == "true" else {"file_pruning_predicate": predicate}
-    return table.file_uris(**kwargs)
+    uris = table.file_uris(**kwargs)
+    place = urlparse(table.table_uri)
+    folder = place.path.rstrip("/")
+    if place.scheme != "file" or unquote(folder) == folder:
+        return uris
+    return [f"{unquote(folder)}{uri.removeprefix(folder)}" for uri in uris]

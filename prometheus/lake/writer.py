@@ -30,7 +30,7 @@ from prometheus.errors import CommitConflictError
 from prometheus.lake.contract import TableContract
 from prometheus.lake.digest import partition_digests, rows_digest, sort_rows
 from prometheus.lake.predicates import Scalar, condition
-from prometheus.lake.tables import COMMITS_TO_CHECKPOINT
+from prometheus.lake.tables import COMMITS_TO_CHECKPOINT, files_of
 
 ReadFiles = Callable[[Sequence[str]], pa.Table]
 
@@ -122,7 +122,7 @@ def upsert(
     touched = partition_predicate(rows, declared, replacing)
     for attempt in range(_ATTEMPTS):
         handle = table()
-        files = _files(handle, touched)
+        files = files_of(handle, touched)
         wanted, predicate = rows, touched
         if files:
             existing = read_files(files)
@@ -229,10 +229,6 @@ def _narrowed(
     if not values:
         return wanted, "true"
     return wanted.filter(_inside(wanted, declared, Replacing(values))), condition(values)
-
-
-def _files(handle: DeltaTable, predicate: str) -> list[str]:
-    return handle.file_uris() if predicate == "true" else handle.file_uris(file_pruning_predicate=predicate)
 
 
 def _merger(declared: TableContract, replacing: Sequence[Replacing]) -> Callable[[pa.Table, pa.Table], pa.Table]:

@@ -115,3 +115,24 @@ def test_results_come_in_batches_too(lake: Lake) -> None:
     wanted = lake.read(WINDOWS, columns=["entity_id"], where={"entity_id": ["N1", "N2"]})
     batches = list(lake.stream(sql, {"wanted": wanted}, batch_rows=1))
     assert sorted(x for b in batches for x in b["entity_id"].to_pylist()) == ["N1", "N2"]
+
+
+@pytest.mark.parametrize("name", ["my lake", "é#1", "it's", "a=b;c", "what? * {x}"])
+def test_a_lake_may_lie_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    lake = Lake.open(tmp_path / name, create=True)
+    days = days_from(DAY, 2)
+    lake.upsert("prices_daily", price_rows(days, ["A"], 10.0))
+    lake.upsert("prices_daily", price_rows(days[1:], ["A"], 12.0))
+    found = Lake.open(tmp_path / name)
+    assert found.read("prices_daily", columns=["close"])["close"].to_pylist() == [10.0, 12.0]
+    assert found.connect().sql("SELECT sum(close) FROM prices_daily").fetchall() == [(22.0,)]
+    assert len(found.days("prices_daily")) == len(found.states("prices_daily").days) == 2
+    assert found.digest("prices_daily") == lake.digest("prices_daily")
+    assert Lake.open(found.location.path.as_uri()).location == found.location  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("name", "what"), [("100%", "%"), ("lake [v1]", r"\[ \]")])
+def test_a_name_that_delta_takes_for_something_else_is_refused(tmp_path: Path, name: str, what: str) -> None:
+    with pytest.raises(RequestError, match=rf"a lake cannot lie in .*: Delta does not take {what} in a path"):
+        Lake.open(tmp_path / name, create=True)
+    assert not (tmp_path / name).exists()

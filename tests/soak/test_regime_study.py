@@ -162,6 +162,7 @@ def test_planted_regimes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     )
     for head, rows in measured.items():
         assert mean_interval(np.array(rows)[:, 0], over_seeds)[0] > 0.25, head
+    assert beats["nowcast"] > 0.0
 
 
 # -- real years --
