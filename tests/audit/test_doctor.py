@@ -115,8 +115,11 @@ def test_the_whole_chain_is_healthy_and_a_lost_row_of_any_stage_is_seen(demo_cop
     for space, texts in (("profile_core", hashing), ("stab_fragility_states", {"variant": "hashing"})):
         profiles = {} if space == "profile_core" else {"profile_variant": "hashing"}
         run(demo_copy, f"branch_statistics_{space}", first, last, market_id=("US_EQ",), **texts, **profiles)
-    run(demo_copy, "stability", first, last, market_id=("US_EQ",))
-    for name in ("regime_change_risk", "stability_change_risk"):
+    for name in ("context_regime_fits", "context_regimes"):
+        run(demo_copy, name, first, last, variant="hashing", context_variant="hashing")
+    for name in ("stability_fits", "stability"):
+        run(demo_copy, name, first, last, market_id=("US_EQ",))
+    for name in ("regime_transitions", "regime_change_risk", "stability_change_risk"):
         run(demo_copy, name, first, last)
     assert list(doctor(root).findings) == []
     for stage in all_stages():
