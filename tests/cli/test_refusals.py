@@ -105,7 +105,7 @@ WRONG = {
     "a choice there is not": (
         "run_numeric_regime",
         f"{DAY} --overrides engine.regime.backend=oracle",
-        "backend must be one of prototypes; got 'oracle'",
+        "backend must be one of prototypes, jump, hmm, nowcast, volatility; got 'oracle'",
     ),
     "a listing that ends before it begins": (
         "show_joint_regime_context",

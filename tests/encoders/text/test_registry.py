@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
@@ -14,10 +15,10 @@ CONF = Path(__file__).resolve().parents[3] / "conf" / "encoder" / "text"
 
 
 def test_configs() -> None:
-    described = {
-        path.stem: describe_text_encoder(**OmegaConf.to_container(OmegaConf.load(path)))  # type: ignore[arg-type]
-        for path in CONF.glob("*.yaml")
-    }
+    nodes: dict[str, Any] = {p.stem: OmegaConf.to_container(OmegaConf.load(p)) for p in CONF.glob("*.yaml")}
+    variants = {name: node.pop("variants", {}) for name, node in nodes.items()}
+    assert variants == {"minilm": {"hashing": {"backend": "hashing"}}, "hashing": {}}
+    described = {name: describe_text_encoder(**node) for name, node in nodes.items()}
     assert described == {"minilm": SentenceTransformerDescriptor(), "hashing": HashingDescriptor()}
 
 
