@@ -16,13 +16,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from prometheus.clock import Markets
+from prometheus.clock import Markets, cutoffs
 from prometheus.engines.stability import HORIZON, RidgeSums, YearlyHeads, next_outcomes
 from prometheus.engines.stability.embedding import ANCHOR_SLOTS, TARGETS
 from prometheus.lake import contract
+from prometheus.market.listings import described_as_known
 from prometheus.market.panel import EntitySeries
 from prometheus.market.returns import RETURN_HISTORY
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope
@@ -191,7 +193,31 @@ def _outcomes(
     names = np.array([name for series in every for name in series.names], dtype=np.str_)
     order = np.argsort(names)
     values, enough = (np.concatenate(parts)[order] for parts in zip(*found, strict=True))
+    if entity_type == INSTRUMENT:
+        # A name that came to the market later has prices there, and embeddings as of where it was.
+        enough &= _listed(params, reader, market_id, dates[ends], names[order])
     return _Outcomes(names[order], ends, values, enough)
+
+
+def _listed(
+    params: StabilitySettings,
+    reader: StageReader,
+    market_id: str,
+    days: NDArray[np.datetime64],
+    names: NDArray[np.str_],
+) -> NDArray[np.bool_]:
+    """Which names the market was known to list at the cut-off of each day, shape (names, days)."""
+    sessions = reader.sessions(market_id)
+    known_by = cutoffs(sessions, params.cutoff)[np.searchsorted(sessions.dates, days)]
+    described = described_as_known(reader.read_once("instruments"), days, known_by).filter(
+        (pl.col("market_id") == market_id) & pl.col("instrument_id").is_in(names.tolist())
+    )
+    listed = np.zeros((len(names), len(days)), dtype=bool)
+    of_day = described["as_of_date"].to_numpy().astype("datetime64[D]")
+    listed[
+        np.searchsorted(names, described["instrument_id"].to_numpy().astype(np.str_)), np.searchsorted(days, of_day)
+    ] = True
+    return listed
 
 
 def _weeks(
