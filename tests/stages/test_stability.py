@@ -15,6 +15,7 @@ from tests.crashes import doctor
 from tests.demo_lakes import run, sql
 from tests.engine_cases import CASES
 from tests.engine_worlds import LAST, MARKET_ID, NAMES, UPSTREAM, world
+from tests.market_rows import instrument_table
 
 STAB = {"model_id": "num-stab-core-v1", "entity_type": ("INSTRUMENT",), "market_id": (MARKET_ID,)}
 CUT = dt.date(2019, 12, 31)
@@ -102,6 +103,17 @@ def test_a_fit_sees_outcomes_up_to_its_cut_and_none_after(judged: Lake, tmp_path
         assert fits[name]["year"].to_pylist() == [2020] * 4
     assert fits["after"].equals(fits["plain"])
     assert not fits["before"].equals(fits["plain"]), "the noise of the last session reached no outcome"
+
+
+def test_a_name_that_comes_to_a_market_later_is_in_none_of_its_earlier_fits(tmp_path: Path) -> None:
+    lake = world(tmp_path / "lake")
+    run(lake, "numeric_embeddings", UPSTREAM, dt.date(2019, 12, 10), **STAB)
+    moved = {"valid_from": dt.date(2020, 2, 3), "known_at": dt.datetime(2020, 2, 3, tzinfo=dt.UTC)}
+    lake.upsert("instruments", instrument_table([{"instrument_id": n, "market_id": "EU_EQ", **moved} for n in NAMES]))
+    summary = run(lake, "stability_fits", LAST, LAST, market_id=("EU_EQ",))
+    assert (summary.rows, sum(summary.skipped.values())) == (0, 1)
+    run(lake, "stability_fits", LAST, LAST, market_id=(MARKET_ID,))
+    assert set(lake.read("stability_fits")["num_rows"].to_pylist()) != {0}
 
 
 def test_the_nearest_severe_scenario_is_one_known_by_then(judged: Lake) -> None:
