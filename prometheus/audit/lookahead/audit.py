@@ -238,6 +238,7 @@ def _compared(steps: Sequence[Step], actual: Built, other: Built, horizon: Horiz
         )
         verdict = StepVerdict(
             stage=step.stage.name,
+            surface=step.surface,
             variant=step.params.variant,
             replaced_inputs=_replaced_inputs(step, verdicts, other),
             tables=tables,

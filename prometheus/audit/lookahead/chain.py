@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus.audit.lookahead.verdict import step_name
 from prometheus.clock import CutoffRule
 from prometheus.errors import RequestError
 from prometheus.lake import CONTRACTS
@@ -50,7 +51,7 @@ class Step:
     @property
     def name(self) -> str:
         """Stage, surface where it makes several, and variant."""
-        return " ".join(word for word in (self.stage.name, self.surface, f"[{self.params.variant}]") if word)
+        return step_name(self.stage.name, self.surface, self.params.variant)
 
     @property
     def surface(self) -> str:

@@ -18,6 +18,11 @@ _FUTURES = {"noise": "replaced by noise", "delete": "deleted"}
 _SHOWN = 5
 
 
+def step_name(stage: str, surface: str, variant: str) -> str:
+    """Name a step of the audit: stage, surface where it makes several, and variant."""
+    return " ".join(word for word in (stage, surface, f"[{variant}]") if word)
+
+
 @dataclass(frozen=True)
 class StepVerdict:
     """One run of one stage in both lakes.
@@ -25,6 +30,8 @@ class StepVerdict:
     Attributes
     ----------
     stage, variant : str
+    surface : str
+        Which of the stage's surfaces it made; empty where there is one, or their variants tell.
     replaced_inputs : int
         Rows among its inputs that differ between the two lakes: raw rows replaced, rows of upstream tables that
         differ.
@@ -42,11 +49,12 @@ class StepVerdict:
     tables: tuple[TableComparison, ...]
     refused: str = ""
     follows: tuple[str, ...] = ()
+    surface: str = ""
 
     @property
     def name(self) -> str:
-        """Stage and variant."""
-        return f"{self.stage} [{self.variant}]"
+        """Stage, surface where it makes several, and variant."""
+        return step_name(self.stage, self.surface, self.variant)
 
     @property
     def leaks(self) -> bool:
@@ -197,6 +205,7 @@ class Verdict:
                 "cut",
                 "known_by",
                 "stage",
+                "surface",
                 "variant",
                 "table",
                 "compared",
@@ -210,13 +219,14 @@ class Verdict:
             for s in cut.steps:
                 for t in s.tables:
                     counts = (t.compared, t.equal, t.before, t.after, s.replaced_inputs)
-                    writer.writerow((cut.cut, cut.known_by.isoformat(), s.stage, s.variant, t.table, *counts))
+                    writer.writerow((cut.cut, cut.known_by.isoformat(), s.stage, s.surface, s.variant, t.table, *counts))
         return text.getvalue()
 
 
 def _step_record(step: StepVerdict) -> dict[str, Any]:
     return {
         "stage": step.stage,
+        "surface": step.surface,
         "variant": step.variant,
         "replaced_inputs": step.replaced_inputs,
         "void": step.void or None,

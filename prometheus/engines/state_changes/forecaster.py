@@ -11,6 +11,7 @@ CRISIS now and will be then, and "change" leaves out one that goes and comes bac
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -32,7 +33,7 @@ _CELLS_AT_ONCE = 1 << 21
 
 
 @dataclass(frozen=True, eq=False)
-class StateChanges:
+class StateChanges(ABC):
     """Forecasts of every entity with a label, by session, then entity.
 
     Attributes
@@ -85,9 +86,9 @@ class StateChanges:
         return self._sum(lambda code: np.greater(self.current, code))
 
     @property
+    @abstractmethod
     def risk_score(self) -> NDArray[np.float64]:
         """The one number engines downstream read, shape (n,); which, the engine says."""
-        raise NotImplementedError
 
     def p_to(self, *labels: str) -> NDArray[np.float64]:
         """Probability of being in one of some labels at the horizon, now in it or not; shape (n,)."""
@@ -105,7 +106,7 @@ R = TypeVar("R", bound=StateChanges)
 
 
 @dataclass(frozen=True)
-class StateChangeForecaster(Generic[R]):
+class StateChangeForecaster(ABC, Generic[R]):
     """Forecasts label changes from the transitions of the past.
 
     Parameters
@@ -136,9 +137,9 @@ class StateChangeForecaster(Generic[R]):
             raise ValueError(f"the weight of the pool must be 0 or a positive number; got {self.entity_weight}")
 
     @property
+    @abstractmethod
     def made(self) -> type[R]:
         """What it makes."""
-        raise NotImplementedError
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ def test_no_declared_stage_looks_ahead(demo_lake: Path) -> None:
     names = [s.name for s in verdict.cuts[0].steps]
     assert names.index("regimes [v0]") < names.index("joint_regime_context [hashing]")
     assert "joint_regime_context [hashing_calibrate]" in names
+    assert len(names) == len(set(names)), "two steps of one name: a leak of either could not be told"
 
 
 @pytest.mark.soak

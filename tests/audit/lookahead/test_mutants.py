@@ -60,23 +60,23 @@ def a_head_of_next_year(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_fit_on_every_window(patch: pytest.MonkeyPatch) -> None:
+    from prometheus.engines.regime import Windows
     from prometheus.stages import regime_prototypes
 
-    true = regime_prototypes.fit_prototypes
-    base = "base"
+    class Whole(Windows):
+        def __getitem__(self, rows: Any) -> Windows:
+            return self
 
-    def whole(vectors: Any, volatility: Any, returns: Any, **given: Any) -> Any:
-        every = [getattr(a, base) if getattr(a, base) is not None else a for a in (vectors, volatility, returns)]
-        return true(*every, **given)
-
-    patch.setattr(regime_prototypes, "fit_prototypes", whole)
+    true = regime_prototypes.past_windows
+    patch.setattr(regime_prototypes, "past_windows", lambda *given: Whole(**vars(true(*given))))
 
 
 def news_of_tomorrow(patch: pytest.MonkeyPatch) -> None:
-    from prometheus.stages import joint_regime_context
+    from prometheus.stages.joint import region_sources
 
-    true = joint_regime_context.cutoffs
-    patch.setattr(joint_regime_context, "cutoffs", lambda s, rule: true(s, rule) + np.timedelta64(5, "D"))
+    true = region_sources.daily_news_means
+    ahead = np.timedelta64(5, "D")
+    patch.setattr(region_sources, "daily_news_means", lambda r, s, days, known: true(r, s, days, known + ahead))
 
 
 def texts_known_too_early(patch: pytest.MonkeyPatch) -> None:
