@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import threading
 import time
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
@@ -26,16 +27,22 @@ INGEST = "ingest"
 
 _ASSUMED = "assumed"
 
+_SECONDS_BETWEEN_CHUNKS = 2.0
+"""Rows of chunks are committed together, at least so far apart: they are for people, and a commit has its price."""
+
 
 class Ledger:
     """The books of one run of a stage."""
 
     def __init__(self, lake: Lake, run_id: str, stage: str, params: StageParams, plan: Plan) -> None:
         self._lake, self._run_id, self._stage, self._params, self._plan = lake, run_id, stage, params, plan
-        self._began = time.monotonic()
+        self._began = self._written = time.monotonic()
+        self._chunks: list[dict[str, object]] = []
+        self._lock = threading.Lock()
 
     def event(self, event: str, summary: RunSummary, error: str | None = None) -> None:
         """Write down that the run started, finished, was interrupted or failed; with what its inputs assume."""
+        self._write_chunks(at_once=True)
         request = request_of(self._params)
         if summary.assumed:
             request[_ASSUMED] = summary.assumed
@@ -55,8 +62,8 @@ class Ledger:
         )
 
     def chunk(self, chunk: Chunk, rows: int, seconds: float) -> None:
-        """Write down a committed chunk."""
-        row = {
+        """Write down a committed chunk, now or with those that follow; the run's next event writes what is left."""
+        row: dict[str, object] = {
             "run_id": self._run_id,
             "chunk": chunk.number,
             "first_date": chunk.first,
@@ -64,7 +71,16 @@ class Ledger:
             "rows": rows,
             "seconds": seconds,
         }
-        self._lake.append("job_chunks", pa.Table.from_pylist([row], schema=contract("job_chunks").schema))
+        with self._lock:
+            self._chunks.append(row)
+        self._write_chunks()
+
+    def _write_chunks(self, at_once: bool = False) -> None:
+        with self._lock:
+            if not self._chunks or not (at_once or time.monotonic() - self._written > _SECONDS_BETWEEN_CHUNKS):
+                return
+            rows, self._chunks, self._written = self._chunks, [], time.monotonic()
+        self._lake.append("job_chunks", pa.Table.from_pylist(rows, schema=contract("job_chunks").schema))
 
 
 class IngestBook:

@@ -84,6 +84,9 @@ def test_texts_are_hashed_and_what_reads_them_follows() -> None:
         "stability_fits [v0]",
         "stability stability-embedding-v1 [v0]",
         "stability stability-basic-v1 [v0]",
+        "assessment_fits [hashing]",
+        "assessment assessment-context-v1 [hashing]",
+        "assessment assessment-basic-v1 [v0]",
         "regime_change_risk [v0]",
         "stability_change_risk [v0]",
     ]
