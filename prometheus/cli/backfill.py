@@ -8,11 +8,11 @@ from typing import Any
 
 from prometheus.cli.command import EXIT_INTERRUPTED
 from prometheus.cli.config import flag_of, markets_from, node_of, params_for, required
-from prometheus.errors import MissingInputError, RequestError
+from prometheus.cli.steps import run_steps
+from prometheus.errors import RequestError
 from prometheus.lake import Lake
-from prometheus.runtime import RunOptions, RunSummary, Upcoming, progress_for, run_stage
+from prometheus.runtime import RunOptions, RunSummary, progress_for
 from prometheus.runtime.progress import Progress
-from prometheus.runtime.stage import Stage
 from prometheus.spaces.joint import SPACES
 from prometheus.stages import stage
 from prometheus.stages.joint.episodes import read_episodes
@@ -54,54 +54,26 @@ def backfill(
     list of RunSummary
         One a stage and variant, in the order run; the last is interrupted when a signal ended the job.
     """
-    progress = progress or progress_for(quiet=True)
-    markets = markets_from(config)
-    summaries: list[RunSummary] = []
-    upcoming = Upcoming()
 
     def resolve(name: str, given: Mapping[str, Any]) -> Any:
-        asked = SPACES[name]
-        node = node_of(config, asked.stage)
-        params: Any = params_for(stage(asked.stage).params, node, given)
-        _check_base(node, params.calibrate)
-        check_settings(asked, params)
-        if asked.entity == "episode":
-            read_episodes(params.episodes_file)
-        return params
+        return space_params(config, name, given)
 
-    def step(declared: Stage[Any], params: Any, begin: dt.date) -> bool:
-        try:
-            summary = run_stage(
-                lake,
-                declared,
-                params,
-                begin,
-                last,
-                options=options,
-                markets=markets,
-                progress=progress,
-                upcoming=upcoming,
-            )
-        except MissingInputError:
-            if options is None or not options.dry_run or not summaries:
-                raise
-            progress.say(f"{declared.name} [{params.variant}]: planned once what is upstream is built")
-            return True
-        progress.say(summary.line(), **summary.record())
-        summaries.append(summary)
-        return not summary.interrupted
-
+    markets = markets_from(config)
     request = Request(tuple(regions), tuple(markets.of_region(r).market_id for r in regions))
-    # Everything asked for is looked at before anything is run: a wrong request writes no row.
-    steps = [
-        (stage(needed.stage), needed.given, first - dt.timedelta(days=needed.back))
-        for needed in steps_to(SPACES[space or str(config.space.name)], variants, request, resolve)
-    ]
-    asked = [(d, params_for(d.params, node_of(config, d.name), given), begin) for d, given, begin in steps]
-    for declared, params, begin in asked:
-        if not step(declared, params, begin):
-            return summaries
-    return summaries
+    steps = steps_to(SPACES[space or str(config.space.name)], variants, request, resolve)
+    return run_steps(lake, config, steps, first, last, options=options, progress=progress)
+
+
+def space_params(config: Any, name: str, given: Mapping[str, Any]) -> Any:
+    """Parameters of a joint space as configured, with some values given; what no space can be is refused."""
+    asked = SPACES[name]
+    node = node_of(config, asked.stage)
+    params: Any = params_for(stage(asked.stage).params, node, given)
+    _check_base(node, params.calibrate)
+    check_settings(asked, params)
+    if asked.entity == "episode":
+        read_episodes(params.episodes_file)
+    return params
 
 
 def _check_base(node: Mapping[str, Any], base: str) -> None:
@@ -122,13 +94,7 @@ def backfill_from_config(config: Any) -> int:
     first, last = range_from(required(config, "range", "[2015-01-01,2015-03-31]"))
     regions = names_of(config, "region")
     lake = Lake.open(config.lake)
-    options = RunOptions(
-        force=flag_of(config, "force"),
-        dry_run=flag_of(config, "dry_run"),
-        executor=str(config.executor.executor),
-        workers=_workers(config.executor.workers),
-        strict=flag_of(config, "strict"),
-    )
+    options = options_from(config)
     with progress_for(flag_of(config, "quiet"), flag_of(config, "json_logs")) as progress:
         summaries = backfill(
             lake,
@@ -140,9 +106,25 @@ def backfill_from_config(config: Any) -> int:
             options=options,
             progress=progress,
         )
-        if summaries and summaries[-1].interrupted:
-            progress.say("stopped: what was committed is in the lake; run the same command again to go on")
-            return EXIT_INTERRUPTED
+        return exit_code(summaries, options, progress)
+
+
+def options_from(config: Any) -> RunOptions:
+    """How a job's stages are run, as its configuration says."""
+    return RunOptions(
+        force=flag_of(config, "force"),
+        dry_run=flag_of(config, "dry_run"),
+        executor=str(config.executor.executor),
+        workers=_workers(config.executor.workers),
+        strict=flag_of(config, "strict"),
+    )
+
+
+def exit_code(summaries: Sequence[RunSummary], options: RunOptions, progress: Progress) -> int:
+    """Exit code of a job of several stages; says so when it was stopped."""
+    if summaries and summaries[-1].interrupted:
+        progress.say("stopped: what was committed is in the lake; run the same command again to go on")
+        return EXIT_INTERRUPTED
     return 1 if options.strict and any(s.skipped for s in summaries) else 0
 
 

@@ -14,6 +14,7 @@ from prometheus.cli.lake_care import add_actions
 JOBS = {
     "ingest": "bring files into the raw tables (key=value arguments), or look at one first (--inspect FILE)",
     "backfill": "build a surface and what is upstream of it over a range (key=value arguments)",
+    "daily": "run the whole chain of a day, or of every day of a range (key=value arguments)",
 }
 
 
