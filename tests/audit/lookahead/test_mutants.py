@@ -94,9 +94,9 @@ def texts_known_too_early(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("mutation", "begins"),
     [
-        (prices_a_session_early, "numeric_embeddings [v0]"),
-        (membership_of_the_end, "regime_prototypes [v0]"),
-        (listings_of_the_end, "numeric_embeddings [v0]"),
+        (prices_a_session_early, "returns [v0]"),
+        (membership_of_the_end, "factors [v0]"),
+        (listings_of_the_end, "numeric_embeddings num-regime-core-v1 [v0]"),
         (a_fit_on_every_window, "regime_prototypes [v0]"),
         (a_head_of_next_year, "regimes [v0]"),
         (texts_known_too_early, "text_embeddings [hashing]"),
