@@ -20,6 +20,7 @@ SPACES = {
     "ASSESSMENT_CTX_V0": "joint-assessment-context-v1",
     "REGIME_CONTEXT_V0": "joint-regime-core-v1",
     "EPISODE_V0": "joint-episode-core-v1",
+    "PORTFOLIO_CORE_V0": "joint-portfolio-core-v1",
 }
 
 

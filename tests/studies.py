@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from prometheus.cli.config import compose, markets_from, node_of, params_for
 from prometheus.cli.ingest import find_map, ingest
+from prometheus.clock import Sessions
 from prometheus.lake import Lake
 from prometheus.runtime import StageReader, run_stage
 from prometheus.runtime.summary import RunOptions, RunSummary
@@ -41,6 +42,13 @@ def make(
     declared = stage(stage_name)
     params = params_for(declared.params, node_of(config, stage_name), given)
     return run_stage(lake, declared, params, first, last, options=RunOptions(), markets=markets_from(config))
+
+
+def sessions_of(lake: Lake, market_id: str, first: dt.date, last: dt.date) -> Sessions:
+    """Sessions of a market, without storing any."""
+    reader = StageReader(lake, markets_from(compose(CONFIG)), [], store_sessions=False)
+    reader.span(first, last)
+    return reader.sessions(market_id).between(first, last)
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,8 +34,14 @@ NODES: dict[str, tuple[str, ...]] = {
     "regime_transitions": (),
     "stability_fits": ("engine.stability",),
     "stability": ("engine.stability",),
+    "assessment_fits": ("engine.assessment",),
+    "assessment": ("engine.assessment",),
     "regime_change_risk": ("engine.state_changes",),
     "stability_change_risk": ("engine.state_changes",),
+    "universes": ("universe",),
+    "portfolios": ("portfolio",),
+    "risk": ("engine.risk",),
+    "portfolio_embeddings": ("encoder.numeric", "engine.risk"),
 }
 """Which configuration nodes hold a stage's parameters; keys there are the parameters' own names."""
 

@@ -14,6 +14,7 @@ from typing import Any
 from prometheus.cli.backfill import backfill
 from prometheus.cli.command import EXIT_INTERRUPTED
 from prometheus.cli.config import compose, conf_dir, markets_from, node_of, params_for
+from prometheus.cli.daily import daily
 from prometheus.errors import RequestError
 from prometheus.lake import Lake
 from prometheus.market.calendars import ensure_sessions
@@ -24,6 +25,7 @@ from prometheus.runtime.progress import Progress
 from prometheus.stages import stage
 
 EXAMPLE_DAY = dt.date(2025, 1, 31)
+ENGINES_FROM = dt.date(2024, 1, 2)
 SCENARIO_METHODS = ("historical", "bootstrap", "stressed", "parametric")
 
 
@@ -39,6 +41,7 @@ def run_demo(root: str | None, *, config: str = "demo", quiet: bool = False, jso
     with progress_for(quiet, json_logs) as progress:
         deliver_synthetic(lake, market, progress)
         code = build_surfaces(lake, market, progress, real_text=real_text)
+        code = code or run_engines(lake, market, progress, real_text=real_text)
     if code == 0:
         print(closing_words(lake, root, time.monotonic() - began, real_text))
     return code
@@ -122,6 +125,21 @@ def build_surfaces(lake: Lake, market: SyntheticConfig, progress: Progress, *, r
         if not run(name, EXAMPLE_DAY, EXAMPLE_DAY, given):
             return _interrupted(progress)
     return 0 if run("factors", first, last, {}) and run("returns", first, last, {}) else _interrupted(progress)
+
+
+def run_engines(lake: Lake, market: SyntheticConfig, progress: Progress, *, real_text: bool) -> int:
+    """Run the daily chain over the last of the market's years: states, scores, universes, portfolios, risk."""
+    summaries = daily(
+        lake,
+        compose("daily", [] if real_text else ["encoder/text=hashing"]),
+        regions=sorted({m.region for m in market.markets}),
+        first=ENGINES_FROM,
+        last=dt.date.fromisoformat(str(market.last)),
+        variant="v0" if real_text else "hashing",
+        options=_DEMO_OPTIONS,
+        progress=progress,
+    )
+    return _interrupted(progress) if summaries and summaries[-1].interrupted else 0
 
 
 _DEMO_OPTIONS = RunOptions(chunk_days=252)

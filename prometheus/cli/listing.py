@@ -131,6 +131,14 @@ LISTINGS = {
             ("episode_id", "label", "region", "start_date", "end_date"),
             (Filter("--episode-id", "episode_id", "only this episode"), REGION),
         ),
+        Listing(
+            "show_joint_portfolios",
+            "List joint portfolio embeddings as CSV: one line a date and portfolio, with dimension and norm.",
+            "PORTFOLIO_CORE_V0",
+            "joint-portfolio-core-v1",
+            ("portfolio_id",),
+            (Filter("--portfolio-id", "portfolio_id", "only this portfolio"), REGION),
+        ),
     )
 }
 """Listings by the name of their script."""

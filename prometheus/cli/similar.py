@@ -135,6 +135,16 @@ SEARCHES = {
             candidates_made_by="backfill_joint_episode_context",
             when="known",
         ),
+        Similar(
+            "find_similar_portfolios",
+            "Find the portfolios nearest to one by path of value, exposures and risk, as CSV.",
+            "PORTFOLIO_CORE_V0",
+            "joint-portfolio-core-v1",
+            ("portfolio_id", "as_of_date", "source"),
+            Filter("--portfolio-id", "portfolio_id", "whose neighbours are sought"),
+            "backfill_joint_portfolios",
+            filters=(Filter("--region", "region", "only portfolios of this region"),),
+        ),
     )
 }
 """Searches by the name of their script."""

@@ -24,7 +24,7 @@ from prometheus.runtime.stage import Stage
 if TYPE_CHECKING:
     from prometheus.lake import Lake
 
-CONFIG_GROUPS = ("calendar", "encoder", "engine", "executor", "space")
+CONFIG_GROUPS = ("calendar", "encoder", "engine", "executor", "portfolio", "space", "universe")
 """Configuration a stage is made from; the other keys of a job are its own."""
 
 

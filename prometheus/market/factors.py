@@ -87,8 +87,8 @@ def trailing_exposures(panel: PricePanel, membership: Membership, market_id: str
     at = positions - start
     here = membership.markets.index(market_id) if market_id in membership.markets else -2
     in_market = membership.market[:, start:] == here
-    market, market_ok = _market_without_self(simple, ok, in_market)
-    sector, sector_ok = _sector_without_self(simple, ok, np.where(in_market, membership.sector[:, start:], -1))
+    market, market_ok = market_without_self(simple, ok, in_market)
+    sector, sector_ok = sector_without_self(simple, ok, np.where(in_market, membership.sector[:, start:], -1))
     on_market, on_sector = _fit(simple, ok & market_ok, market, at), _fit(simple, ok & sector_ok, sector, at)
     return Exposures(
         values={
@@ -104,14 +104,14 @@ def trailing_exposures(panel: PricePanel, membership: Membership, market_id: str
     )
 
 
-def _market_without_self(simple: Fixed, ok: Flags, belongs: Flags) -> tuple[Fixed, Flags]:
+def market_without_self(simple: Fixed, ok: Flags, belongs: Flags) -> tuple[Fixed, Flags]:
     """Mean return of the market's other members, for every name; where there are enough members."""
     counts = belongs & ok
     mine = np.where(counts, simple, 0)
     return _others(mine.sum(axis=0)[None, :], counts.sum(axis=0)[None, :], mine, counts)
 
 
-def _sector_without_self(simple: Fixed, ok: Flags, code: NDArray[np.int16]) -> tuple[Fixed, Flags]:
+def sector_without_self(simple: Fixed, ok: Flags, code: NDArray[np.int16]) -> tuple[Fixed, Flags]:
     """Mean return of the other members of the sector each name is in on each session."""
     total, members = np.zeros_like(simple), np.zeros_like(simple)
     for sector in np.unique(code[code >= 0]):

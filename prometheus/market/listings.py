@@ -19,6 +19,7 @@ _COLUMNS = (
     "issuer_id",
     "market_id",
     "sector",
+    "asset_class",
     "known_at",
     "withdrawn",
 )
@@ -43,8 +44,8 @@ def described_as_known(
     Returns
     -------
     polars.DataFrame
-        ``as_of_date``, ``instrument_id``, ``issuer_id``, ``market_id``, ``sector``, ``valid_from``; by day, then
-        instrument.
+        ``as_of_date``, ``instrument_id``, ``issuer_id``, ``market_id``, ``sector``, ``asset_class``, ``valid_from``; by
+        day, then instrument.
     """
     rows = pl.DataFrame(pl.from_arrow(versions.select(_COLUMNS)))
     rows = rows.with_columns(pl.col("known_at").dt.replace_time_zone(None))
@@ -60,6 +61,6 @@ def described_as_known(
         .sort("valid_from", maintain_order=True)
         .unique(key, keep="last", maintain_order=True)
         .filter(~ended.fill_null(False))
-        .select(*key, "issuer_id", "market_id", "sector", "valid_from")
+        .select(*key, "issuer_id", "market_id", "sector", "asset_class", "valid_from")
         .sort(key)
     )

@@ -155,6 +155,10 @@ class Output:
         self.made[scope, day] = self.made.get((scope, day), 0) + count
 
 
+UNCOUNTED = "0"
+"""What a row stands for that lineage does not count."""
+
+
 @dataclass(frozen=True)
 class Holding:
     """Rows of one output table that a scope's lineage counts.
@@ -168,7 +172,8 @@ class Holding:
     perhaps : str
         SQL condition of rows that may or may not be the scope's; which, the lake alone cannot say.
     counts : str
-        SQL of how many keys of lineage a row stands for, where one row heads several of another table.
+        SQL of how many keys of lineage a row stands for, where one row heads several of another table; ``UNCOUNTED``
+        of a table whose rows lineage tells the days of but not the number.
     """
 
     where: Mapping[str, Scalar]

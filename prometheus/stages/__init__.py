@@ -29,8 +29,14 @@ STAGES = {
     "regime_transitions": ("prometheus.stages.regime_transitions", "REGIME_TRANSITIONS"),
     "stability_fits": ("prometheus.stages.stability_fits", "STABILITY_FITS"),
     "stability": ("prometheus.stages.stability", "STABILITY"),
+    "assessment_fits": ("prometheus.stages.assessment_fits", "ASSESSMENT_FITS"),
+    "assessment": ("prometheus.stages.assessment", "ASSESSMENT"),
     "regime_change_risk": ("prometheus.stages.regime_change_risk", "REGIME_CHANGE_RISK"),
     "stability_change_risk": ("prometheus.stages.stability_change_risk", "STABILITY_CHANGE_RISK"),
+    "universes": ("prometheus.stages.universes", "UNIVERSES"),
+    "portfolios": ("prometheus.stages.portfolios", "PORTFOLIOS"),
+    "risk": ("prometheus.stages.risk", "RISK"),
+    "portfolio_embeddings": ("prometheus.stages.portfolio_embeddings", "PORTFOLIO_EMBEDDINGS"),
 }
 """Stage name to where it is declared, in the order of the chain: a worker elsewhere needs only the name."""
 

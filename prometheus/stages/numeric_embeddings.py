@@ -84,6 +84,11 @@ def _scope(market_id: str, entity_type: str) -> str:
 def _days(
     params: NumericEmbeddingsParams, reader: StageReader, first: dt.date, last: dt.date
 ) -> dict[str, list[dt.date]]:
+    if "exposures" in params.model.blocks:
+        raise RequestError(
+            f"{params.model_id} is a model of portfolios; `python -m prometheus.scripts.backfill_joint_portfolios` "
+            "makes its windows"
+        )
     unknown = sorted(set(params.entity_type) - set(ENTITY_TYPES))
     if unknown:
         raise RequestError(f"there is no entity type {', '.join(unknown)} here; use {', '.join(ENTITY_TYPES)}")

@@ -34,6 +34,9 @@ def test_the_whole_chain_is_healthy_and_a_lost_row_of_any_stage_is_seen(demo_cop
         run(demo_copy, name, first, last, variant="hashing", context_variant="hashing")
     for name in ("stability_fits", "stability"):
         run(demo_copy, name, first, last, market_id=("US_EQ",))
+    scored = {"market_id": ("US_EQ",), "variant": "hashing", "context_variant": "hashing"}
+    for name in ("assessment_fits", "assessment"):
+        run(demo_copy, name, first, last, **scored)
     for name in ("regime_transitions", "regime_change_risk", "stability_change_risk"):
         run(demo_copy, name, first, last)
     assert list(doctor(root).findings) == []

@@ -31,10 +31,12 @@ HEADERS = {
     "show_joint_stab_fragility_scenarios": "as_of_date,scenario_set_id,scenario_id,model_id,dim,l2_norm",
     "show_joint_assessment_context": "as_of_date,instrument_id,issuer_id,region,model_id,dim,l2_norm",
     "show_joint_episodes": "as_of_date,episode_id,label,region,start_date,end_date,model_id,dim,l2_norm",
+    "show_joint_portfolios": "as_of_date,portfolio_id,model_id,dim,l2_norm",
     "find_similar_profiles": "cosine,euclidean,issuer_id,instrument_id,region,source",
     "find_similar_assessment_context": "cosine,euclidean,instrument_id,issuer_id,region,source",
     "find_similar_stab_scenarios": "cosine,euclidean,scenario_set_id,scenario_id,as_of_date,source",
     "find_similar_episodes_to_regime": "cosine,euclidean,episode_id,label,region,start_date,end_date,episode_as_of",
+    "find_similar_portfolios": "cosine,euclidean,portfolio_id,as_of_date,source",
 }
 
 SHOW_PROFILES = r"""
@@ -85,6 +87,9 @@ def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         window = {"start_date": str(end - dt.timedelta(days=90)), "end_date": str(end)}
         scope = {"episode_id": f"EP{i}", "label": "crash, then rebound", "region": "US", **window}
         rows.append(joint_row("EPISODE_V0", end, f"EP{i}", scope, text * (i + 1)))
+    for name, vector in zip(("US_EQ_CORE", "US_EQ_CORE:MEAN_VARIANCE"), random_vectors(2, 4), strict=True):
+        scope = {"portfolio_id": name, "region": "US", "source": "num-portfolio"}
+        rows.append(joint_row("PORTFOLIO_CORE_V0", DAY, name, scope, vector))
     write(lake, "joint_embeddings", rows)
     windows = [numeric_row("num-stab-core-v1", DAY, "INSTRUMENT", n, stab) for n in ("ACME.US", "PEER.US")]
     windows.append(numeric_row("num-scenario-core-v1", DAY, "SCENARIO", "SET_A/7", path))
@@ -106,6 +111,7 @@ QUESTIONS = {
     "find_similar_assessment_context": f"--instrument-id ACME.US --as-of {D}",
     "find_similar_stab_scenarios": f"--instrument-id ACME.US --as-of {D}",
     "find_similar_episodes_to_regime": f"--as-of {D}",
+    "find_similar_portfolios": f"--portfolio-id US_EQ_CORE --as-of {D}",
 }
 
 
@@ -241,6 +247,20 @@ def test_episodes_known_by_then(looked_at: Lake, capfd: pytest.CaptureFixture[st
     assert (shown["as_of_date"], shown["end_date"]) == ("2025-01-15", "2025-01-15")
 
 
+def test_portfolios_of_a_day_and_of_another_model(looked_at: Lake, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(looked_at, "show_joint_portfolios", f"--as-of {D}") == 0
+    shown = rows_of(capfd.readouterr().out)
+    assert [r["portfolio_id"] for r in shown] == ["US_EQ_CORE", "US_EQ_CORE:MEAN_VARIANCE"]
+    assert {(r["model_id"], r["dim"]) for r in shown} == {("joint-portfolio-core-v1", "384")}
+    assert run(looked_at, "find_similar_portfolios", QUESTIONS["find_similar_portfolios"]) == 0
+    (found,) = rows_of(capfd.readouterr().out)
+    assert (found["portfolio_id"], found["as_of_date"], found["source"]) == (
+        "US_EQ_CORE:MEAN_VARIANCE",
+        D,
+        "num-portfolio",
+    )
+
+
 def test_a_cut_listing_says_how_many_more(looked_at: Lake, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(looked_at, "show_joint_profiles", "--limit 33") == 0
     out, err = capfd.readouterr()
@@ -268,6 +288,10 @@ MISSING = {
     "find_similar_episodes_to_regime": (
         f"--region EU --as-of {D}",
         "backfill_joint_regime_context --as-of 2025-01-31 --region EU`",
+    ),
+    "find_similar_portfolios": (
+        f"--portfolio-id NOBODY --as-of {D}",
+        "backfill_joint_portfolios --as-of 2025-01-31 --portfolio-id NOBODY`",
     ),
 }
 

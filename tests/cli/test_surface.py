@@ -35,7 +35,7 @@ def test_the_table_is_aligned_and_another_window_has_other_slots(capsys: pytest.
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["num-x"], "there is no numeric model 'num-x'; there are num-profile-core-v1"),
+        (["num-x"], "there is no numeric model 'num-x'; there are num-portfolio-core-v1"),
         (["num-stab-core-v1", "--entity-type", "PLANET"], "entity type 'PLANET' has no windows here"),
         (["num-regime-core-v1", "--window-days", "200"], "has 636 slots and an embedding 384"),
     ],

@@ -75,14 +75,14 @@ def test_it_is_what_one_finds_looking_day_by_day(versions: list[dict[str, Any]],
     for key, row in found.items():
         wanted = expected[key]
         assert wanted is not None
-        said = ("issuer_id", "market_id", "sector", "valid_from")
+        said = ("issuer_id", "market_id", "sector", "asset_class", "valid_from")
         assert [row[c] for c in said] == [wanted[c] for c in said]
 
 
 def test_rows_come_by_day_then_instrument() -> None:
     rows = described(listing("B", None), listing("A", "ISS_A"))
     assert rows.select("as_of_date", "instrument_id").rows() == [(d, n) for d in DAYS for n in "AB"]
-    assert rows.columns == ["as_of_date", "instrument_id", "issuer_id", "market_id", "sector", "valid_from"]
+    assert rows.columns == ["as_of_date", "instrument_id", "issuer_id", "market_id", "sector", "asset_class", "valid_from"]
 
 
 def test_an_ended_description_is_not_replaced_by_the_one_before() -> None:

@@ -1,5 +1,6 @@
 """How fragile instruments, companies, sectors and markets are, and the soft-target class that comes of it."""
 
+from prometheus.engines.ridge import FittedHead, LinearHead, RidgeSums, YearlyHeads
 from prometheus.engines.stability.base import (
     CLASS_BOUNDS,
     CLASSES,
@@ -12,7 +13,6 @@ from prometheus.engines.stability.base import (
 )
 from prometheus.engines.stability.basic import BasicStability, past_windows
 from prometheus.engines.stability.embedding import HORIZON, EmbeddingStability, next_outcomes
-from prometheus.engines.stability.ridge import FittedHead, LinearHead, RidgeSums, YearlyHeads
 from prometheus.engines.stability.state_changes import StabilityChanges, StabilityStateChangeForecaster
 
 __all__ = [

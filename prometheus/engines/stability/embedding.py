@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from prometheus.engines.ridge import LinearHead
 from prometheus.engines.stability.base import PastWindows, States, scores_of
 from prometheus.engines.stability.basic import WINDOW
-from prometheus.engines.stability.ridge import LinearHead
 from prometheus.market.panel import EntitySeries
 from prometheus.market.rolling import (
     MOMENT_BITS,

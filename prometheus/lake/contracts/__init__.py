@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from prometheus.errors import RequestError
 from prometheus.lake.contract import TableContract
-from prometheus.lake.contracts import derived, embeddings, engines, operations, raw, scenarios, stability, state_changes
+from prometheus.lake.contracts import (
+    assessment,
+    derived,
+    embeddings,
+    engines,
+    operations,
+    portfolios,
+    raw,
+    risk,
+    scenarios,
+    stability,
+    state_changes,
+)
 
 ALL_TABLES: tuple[TableContract, ...] = (
     *raw.TABLES,
@@ -13,7 +25,10 @@ ALL_TABLES: tuple[TableContract, ...] = (
     *engines.TABLES,
     *scenarios.TABLES,
     *stability.TABLES,
+    *assessment.TABLES,
     *state_changes.TABLES,
+    *portfolios.TABLES,
+    *risk.TABLES,
     *operations.TABLES,
 )
 CONTRACTS: dict[str, TableContract] = {t.name: t for t in ALL_TABLES}

@@ -21,7 +21,7 @@ Source = Literal[
 ]
 """What kind of surface a branch is read from; ``prometheus.stages.joint.sources`` knows how."""
 
-Entity = Literal["region", "issuer", "instrument", "scenario", "episode"]
+Entity = Literal["region", "issuer", "instrument", "scenario", "episode", "portfolio"]
 """What the rows of a space are about."""
 
 

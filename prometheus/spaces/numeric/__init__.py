@@ -1,10 +1,12 @@
 """Numeric models and the windows they are computed from."""
 
 from prometheus.spaces.numeric.encode import SKIP_REASONS, WindowResult, encode_windows, iter_encoded
+from prometheus.spaces.numeric.exposures import EXPOSURES
 from prometheus.spaces.numeric.masking import volume_masked, volume_slots, without_volume
 from prometheus.spaces.numeric.model import (
     ENTITY_TYPES,
     MODELS,
+    NUM_PORTFOLIO_CORE_V1,
     NUM_PROFILE_CORE_V1,
     NUM_REGIME_CORE_V1,
     NUM_SCENARIO_CORE_V1,
@@ -17,7 +19,9 @@ from prometheus.spaces.numeric.model import (
 
 __all__ = [
     "ENTITY_TYPES",
+    "EXPOSURES",
     "MODELS",
+    "NUM_PORTFOLIO_CORE_V1",
     "NUM_PROFILE_CORE_V1",
     "NUM_REGIME_CORE_V1",
     "NUM_SCENARIO_CORE_V1",

@@ -11,7 +11,7 @@ elementwise float64 operations, so equal inputs give equal bits in any company.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,7 @@ def encode_windows(
     eligible: Flags | None = None,
     out: Vectors | None = None,
     fundamentals: FundamentalRanks | None = None,
+    exposures: Mapping[str, Floats] | None = None,
 ) -> WindowResult:
     """Encode the windows that end at each target, for every entity of a series.
 
@@ -106,6 +107,8 @@ def encode_windows(
         Where to write; the result's vectors are its first m rows.
     fundamentals : FundamentalRanks, optional
         Of the series' names at the targets, for models with that block; without them its slots say unknown.
+    exposures : mapping of str to ndarray of float64, shape (n_names, n_targets), optional
+        The same of portfolios, by the name of the slot; NaN where unknown.
 
     Raises
     ------
@@ -115,7 +118,7 @@ def encode_windows(
         When ``out`` is too small.
     """
     targets = np.asarray(targets, dtype=np.int64)
-    state = SeriesState(series, targets, fundamentals)
+    state = SeriesState(series, targets, fundamentals, exposures)
     windows = _Windows.of(state, model, eligible)
     rows = int(windows.good.sum())
     if out is None:

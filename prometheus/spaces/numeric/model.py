@@ -90,8 +90,18 @@ NUM_PROFILE_CORE_V1 = NumericModel(
     scale_windows=(5, 10, 21, 42, 63, 126),
 )
 
+NUM_PORTFOLIO_CORE_V1 = NumericModel(model_id="num-portfolio-core-v1", window=63, blocks=("scales", "exposures"))
+"""Of portfolios alone: the path of their value, and what they are exposed to on the day."""
+
 MODELS = {
-    model.model_id: model for model in (NUM_REGIME_CORE_V1, NUM_STAB_CORE_V1, NUM_PROFILE_CORE_V1, NUM_SCENARIO_CORE_V1)
+    model.model_id: model
+    for model in (
+        NUM_REGIME_CORE_V1,
+        NUM_STAB_CORE_V1,
+        NUM_PROFILE_CORE_V1,
+        NUM_SCENARIO_CORE_V1,
+        NUM_PORTFOLIO_CORE_V1,
+    )
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -67,14 +68,21 @@ class SeriesState:
         Every session position that will be asked about, ascending.
     fundamentals : FundamentalRanks, optional
         Of the series' names at those positions.
+    exposures : mapping of str to ndarray of float64, shape (n_names, n_positions), optional
+        Of portfolios, by the name of their slot; NaN where unknown.
     """
 
     def __init__(
-        self, series: EntitySeries, positions: Positions, fundamentals: FundamentalRanks | None = None
+        self,
+        series: EntitySeries,
+        positions: Positions,
+        fundamentals: FundamentalRanks | None = None,
+        exposures: Mapping[str, Floats] | None = None,
     ) -> None:
         self.series = series
         self.positions = positions
         self.fundamentals = fundamentals
+        self.exposures = exposures
 
     @cached_property
     def path(self) -> Fixed:

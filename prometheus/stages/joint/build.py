@@ -27,7 +27,7 @@ from prometheus.vectors import to_list_array
 NOTHING = "no branch present"
 NO_STATISTICS = "no branch statistics for the year"
 
-CHUNK_DAYS = {"region": 126, "episode": 126, "scenario": 126}
+CHUNK_DAYS = {"region": 126, "episode": 126, "scenario": 126, "portfolio": 126}
 """Output days in a chunk; spaces of many names have fewer, or a chunk's vectors would fill the memory."""
 
 

@@ -43,7 +43,7 @@ class OwnNews(TextSource):
 
 
 class Numeric(BranchSource):
-    """The numeric window of each row's instrument or scenario, of the very day."""
+    """The numeric window of each row's instrument, scenario or portfolio, of the very day."""
 
     def inputs(self) -> tuple[Input, ...]:
         """Windows of the day."""
@@ -77,6 +77,8 @@ class Numeric(BranchSource):
         )
         if reader.query(f"SELECT count(*) AS n FROM ({rows})")["n"][0].as_py() == 0:
             command = f"backfill_numeric_embeddings --model-id {params.model(self.branch)}"
+            if self.branch.surface == "PORTFOLIO":
+                command = "backfill_joint_portfolios"
             raise self._lacks(params, f"numeric windows of {self.branch.surface}", first, last, command)
 
 

@@ -72,6 +72,10 @@ _SELECTIONS: dict[str, tuple[tuple[str, tuple[str, ...], str, bool], ...]] = {
     ),
     "scenario": (("scenario_set_id", (), "only these scenario sets; repeat for several", True),),
     "episode": (("region", (), "only episodes of these regions; repeat for several", False),),
+    "portfolio": (
+        ("market_id", (), "market; repeat for several; all in the lake when none", False),
+        ("portfolio_id", (), "only these portfolios; repeat for several", True),
+    ),
 }
 
 

@@ -31,7 +31,7 @@ from prometheus.vectors import to_list_array
 MIN_DATES = 126
 TOO_FEW = f"fewer than {MIN_DATES} past dates in a branch"
 
-_BLOCK_DAYS = {"region": 2_520, "episode": 2_520}
+_BLOCK_DAYS = {"region": 2_520, "episode": 2_520, "portfolio": 2_520}
 """Sessions read at a time; of spaces with many names a quarter."""
 
 

@@ -81,7 +81,7 @@ def _steps(space: JointSpace, given: Mapping[str, Any], request: Request, resolv
 def _about(space: JointSpace, request: Request) -> dict[str, Any]:
     if space.entity in ("region", "episode"):
         return {"region": request.regions}
-    return {"market_id": request.market_ids} if space.entity in ("issuer", "instrument") else {}
+    return {"market_id": request.market_ids} if space.entity in ("issuer", "instrument", "portfolio") else {}
 
 
 def _branch(branch: Branch, params: JointParams, request: Request, resolve: Resolve) -> list[Step]:
@@ -108,6 +108,9 @@ def _branch(branch: Branch, params: JointParams, request: Request, resolve: Reso
         return [
             Step("numeric_embeddings", {**model, "entity_type": (branch.surface,), "market_id": request.market_ids})
         ]
+    if branch.source == "numeric" and branch.surface == "PORTFOLIO":
+        about: dict[str, Any] = {"variant": model["variant"], "market_id": request.market_ids}
+        return [Step("risk", about), Step("portfolio_embeddings", {**model, **about})]
     return [Step("scenario_embeddings", model)]
 
 

@@ -89,6 +89,15 @@ def test_texts_are_hashed_and_what_reads_them_follows() -> None:
         "assessment assessment-basic-v1 [v0]",
         "regime_change_risk [v0]",
         "stability_change_risk [v0]",
+        "universes [hashing]",
+        "portfolios portfolio-score-proportional-v1 [hashing]",
+        "portfolios portfolio-inverse-volatility-v1 [hashing]",
+        "portfolios portfolio-mean-variance-v1 [hashing]",
+        "risk [hashing]",
+        "portfolio_embeddings [hashing]",
+        "branch_statistics_portfolio_core [hashing]",
+        "joint_portfolio_core [hashing]",
+        "joint_portfolio_core [hashing_calibrate]",
     ]
     joint, calibrated = (found[f"joint_regime_context [{v}]"] for v in ("hashing", "hashing_calibrate"))
     assert (joint.params.text_variant, joint.params.regime_variant, joint.params.calibrate) == ("hashing", "v0", "")

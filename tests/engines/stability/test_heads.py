@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from prometheus.engines.ridge import ANCHOR_SHARE, PENALTIES
 from prometheus.engines.stability import (
     HORIZON,
     EmbeddingStability,
@@ -14,7 +15,6 @@ from prometheus.engines.stability import (
     YearlyHeads,
     next_outcomes,
 )
-from prometheus.engines.stability.ridge import ANCHOR_SHARE, PENALTIES
 from prometheus.engines.stability.scenarios import SevereScenarios
 from prometheus.evaluation import next_log_drawdown, next_log_realised_variance
 from tests.engines.stability.test_scores import series_of

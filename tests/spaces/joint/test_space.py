@@ -20,6 +20,7 @@ SEEDS = {
     "stab_fragility_scenarios": ("STAB_FRAGILITY_V0", "joint-stab-fragility-v1"),
     "assessment_context": ("ASSESSMENT_CTX_V0", "joint-assessment-context-v1"),
     "episode": ("EPISODE_V0", "joint-episode-core-v1"),
+    "portfolio_core": ("PORTFOLIO_CORE_V0", "joint-portfolio-core-v1"),
 }
 FOLDERS = {
     "regime_context": "regime_num-regime-core-v1__text-fin-general-v1",
@@ -78,6 +79,7 @@ def test_join_rules_and_requirements_are_those_of_the_methods() -> None:
             ("assessment_context", "regime"): (1.0, False, 0),
             ("assessment_context", "stab"): (1.0, False, 0),
             ("assessment_context", "text"): (1.0, False, 0),
+            ("portfolio_core", "numeric"): (1.0, True, 0),
         }.items()
     )
 

@@ -63,6 +63,7 @@ def test_names_of_stages_lead_back_to_their_space() -> None:
         ("stab_fragility_states", {"instrument_id": ("A.US",)}),
         ("assessment_context", {"instrument_id": ("A.US",)}),
         ("stab_fragility_scenarios", {"scenario_set_id": ("SET",)}),
+        ("portfolio_core", {"portfolio_id": ("US_EQ_CORE",)}),
     ],
 )
 def test_some_names_are_not_the_whole_day(name: str, asked: dict[str, tuple[str, ...]]) -> None:

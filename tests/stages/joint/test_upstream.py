@@ -72,6 +72,14 @@ def test_a_calibrated_variant_brings_its_statistics_before_itself(config: Any) -
     assert "branch_statistics_regime_context" in [s for s, *_ in said(steps(config, "episode", "calibrated"))]
 
 
+def test_portfolios_are_judged_before_they_are_embedded(config: Any) -> None:
+    assert said(steps(config, "portfolio_core", "v0")) == [
+        ("risk", "", "v0", 0),
+        ("portfolio_embeddings", "num-portfolio-core-v1", "v0", 0),
+        ("joint_portfolio_core", "", "v0", 0),
+    ]
+
+
 def test_requests_reach_every_step(config: Any) -> None:
     for step in steps(config, "assessment_context", "v0"):
         taken = {f.name for f in dataclasses.fields(stage(step.stage).params)}

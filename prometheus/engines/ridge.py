@@ -109,7 +109,7 @@ class RidgeSums:
         self._xy += other._xy
         self._yy += other._yy
 
-    def solve(self, anchor: NDArray[np.int64] | None = None) -> Solution:
+    def solve(self, anchor: NDArray[np.int64] | None = None, penalties: tuple[float, ...] = PENALTIES) -> Solution:
         """Fit every penalty.
 
         Parameters
@@ -117,6 +117,7 @@ class RidgeSums:
         anchor : ndarray of int64, optional
             Places of a few features. The result is then the mean of the regression on all and of that on these alone,
             which is not penalised to speak of: an average of two linear maps is one.
+        penalties : tuple of float
         """
         from threadpoolctl import threadpool_limits
 
@@ -128,7 +129,7 @@ class RidgeSums:
         with threadpool_limits(1):
             correlation = (self._xx / n - np.outer(mean, mean)) * np.outer(scale, scale)
             covariance = (self._xy / n - np.outer(mean, target)) * scale[:, None]
-            slopes = _ridge(correlation, covariance, PENALTIES, n)
+            slopes = _ridge(correlation, covariance, penalties, n)
             if anchor is not None and len(anchor):
                 few = _ridge(correlation[np.ix_(anchor, anchor)], covariance[anchor], (ANCHOR_PENALTY,), n)
                 slopes *= 1.0 - ANCHOR_SHARE
@@ -196,12 +197,20 @@ class YearlyHeads:
     features, targets : int
     anchor : ndarray of int64, optional
         See :meth:`RidgeSums.solve`.
+    penalties : tuple of float
+        Those tried.
     """
 
-    def __init__(self, features: int, targets: int, anchor: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self,
+        features: int,
+        targets: int,
+        anchor: NDArray[np.int64] | None = None,
+        penalties: tuple[float, ...] = PENALTIES,
+    ) -> None:
         self._sums = RidgeSums(features, targets)
-        self._anchor = anchor
-        self._errors, self._spread = np.zeros((len(PENALTIES), targets)), np.zeros(targets)
+        self._anchor, self._penalties = anchor, penalties
+        self._errors, self._spread = np.zeros((len(penalties), targets)), np.zeros(targets)
         self._tried = 0
 
     def add_year(self, older: RidgeSums, newer: RidgeSums) -> None:
@@ -216,7 +225,7 @@ class YearlyHeads:
             Rows dated after it.
         """
         if self._sums.count and newer.count:
-            self._errors += newer.squared_errors(self._sums.solve(self._anchor))
+            self._errors += newer.squared_errors(self._sums.solve(self._anchor, self._penalties))
             self._spread += newer.spread_around(self._sums.target_mean)
             self._tried += newer.count
         self._sums.merge(older)
@@ -224,15 +233,15 @@ class YearlyHeads:
 
     def fitted(self) -> list[FittedHead]:
         """Fit each target on everything added so far."""
-        solution = self._sums.solve(self._anchor)
+        solution = self._sums.solve(self._anchor, self._penalties)
         n = self._sums.count
         inside = self._sums.squared_errors(solution)
         heads = []
         for t in range(len(self._spread)):
-            best = int(np.argmin(self._errors[:, t])) if self._tried else len(PENALTIES) // 2
+            best = int(np.argmin(self._errors[:, t])) if self._tried else len(self._penalties) // 2
             error = self._errors[best, t] / self._tried if self._tried else inside[best, t] / max(n, 1)
             r2 = float(1.0 - self._errors[best, t] / self._spread[t]) if self._tried else None
             slopes = solution.slopes[best, :, t].astype(np.float32)
             head = LinearHead(slopes, float(solution.intercepts[best, t]), float(error))
-            heads.append(FittedHead(head, PENALTIES[best], n, r2))
+            heads.append(FittedHead(head, self._penalties[best], n, r2))
         return heads
