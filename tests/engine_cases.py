@@ -185,7 +185,7 @@ CASES: tuple[EngineCase, ...] = (
     # Cash is a holding of every day, and no name.
     EngineCase(
         "risk-book",
-        dict.fromkeys(("book_targets", "risk_actions"), {"instrument_id": [*NAMES, DEAD, THIN, MUTE]}),
+        {table: {"instrument_id": [*NAMES, DEAD, THIN, MUTE]} for table in ("book_targets", "risk_actions")},
         _risk,
         entity="instrument_id",
         alone=False,

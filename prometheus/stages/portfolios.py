@@ -156,14 +156,15 @@ def _days(params: PortfoliosParams, reader: StageReader, first: dt.date, last: d
             f"{params.universe_variant}) between {first} and {last}; make it with `python -m "
             f"prometheus.scripts.backfill_universes --date-range {first} {last}{named}`"
         )
-    days: dict[str, list[dt.date]] = {}
-    for market_id, universe_id in ids.items():
-        begin = first
-        if params.remembers:
-            begin = min(first, first_day(reader, MEMBERS, {**_universe(params), "universe_id": universe_id}))
-            reader.span(begin, last)
-        days[f"{market_id}/{params.portfolio}"] = reader.sessions(market_id).between(begin, last).dates.tolist()
-    return days
+    begins = dict.fromkeys(ids, first)
+    if params.remembers:
+        for market_id, universe_id in ids.items():
+            begun = first_day(reader, MEMBERS, {**_universe(params), "universe_id": universe_id})
+            begins[market_id] = min(first, begun)
+        reader.span(min(begins.values()), last)
+    return {
+        f"{m}/{params.portfolio}": reader.sessions(m).between(begin, last).dates.tolist() for m, begin in begins.items()
+    }
 
 
 def _compute(params: PortfoliosParams, reader: StageReader, chunk: Chunk) -> Output:

@@ -82,7 +82,15 @@ def test_it_is_what_one_finds_looking_day_by_day(versions: list[dict[str, Any]],
 def test_rows_come_by_day_then_instrument() -> None:
     rows = described(listing("B", None), listing("A", "ISS_A"))
     assert rows.select("as_of_date", "instrument_id").rows() == [(d, n) for d in DAYS for n in "AB"]
-    assert rows.columns == ["as_of_date", "instrument_id", "issuer_id", "market_id", "sector", "asset_class", "valid_from"]
+    assert rows.columns == [
+        "as_of_date",
+        "instrument_id",
+        "issuer_id",
+        "market_id",
+        "sector",
+        "asset_class",
+        "valid_from",
+    ]
 
 
 def test_an_ended_description_is_not_replaced_by_the_one_before() -> None:

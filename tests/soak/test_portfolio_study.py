@@ -51,7 +51,7 @@ def test_the_optimiser_keeps_every_limit_in_a_thousand_random_decisions() -> Non
 def lake(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     made = lake_of(tmp_path_factory.mktemp("longrun") / "lake", real_data, ("longrun", "longrun"))
     make(made, "stability", FIRST, LAST, market_id=("US_EQ",))
-    make(made, "assessment", FIRST, LAST, market_id=("US_EQ",), model_id="assessment-basic-v1")
+    make(made, "assessment", FIRST, LAST, ["engine/assessment=basic"], market_id=("US_EQ",))
     make(made, "stability_change_risk", FIRST, LAST, market_id=("US_EQ",))
     make(made, "universes", FIRST, LAST, **BASIC)
     for backend in BACKENDS:

@@ -126,7 +126,6 @@ def test_a_name_that_is_only_out_of_room_is_kept_and_not_bought(scored_world: La
 @pytest.mark.parametrize(
     "asks",
     [
-        [(dt.date(2020, 3, 18), LAST)],
         [(dt.date(2020, 2, 5), dt.date(2020, 2, 12)), (dt.date(2020, 3, 31), LAST)],
         [(dt.date(2020, 1, 6), dt.date(2020, 1, 6)), (dt.date(2020, 1, 2), dt.date(2020, 2, 27)), (FIRST, LAST)],
     ],

@@ -2,10 +2,11 @@
 
 1. A path of the market reaches a name through its beta: the name's log return over the path is beta times the
    market's. A path of the name's own (a set whose base it is) reaches that name directly and no other.
-2. Value at risk and expected shortfall are over draws from the past that are fair (method BOOTSTRAP), pooled. Their log
-   returns are centred, for a month's drift is not known to anybody, and scaled to today's volatility of the market:
-   what a bad month looks like comes from the past, how wild months are from now. To every draw comes what the book does
-   besides the market: normal, of the rest of its ex ante variance, as ``NODES`` equally likely values.
+2. Value at risk and expected shortfall are over draws from the past that are fair (method BOOTSTRAP), pooled over the
+   sets of the longest horizon. Their log returns are centred, for a month's drift is not known to anybody, and scaled
+   to today's volatility of the market: what a bad month looks like comes from the past, how wild months are from now.
+   To every draw comes what the book does besides the market: normal, of the rest of its ex ante variance, as ``NODES``
+   equally likely values.
 3. Without any such set they are over every market path as it is, market's part alone, and the report says so.
 4. The greatest loss is over every path of every set, as it is.
 
@@ -103,7 +104,8 @@ class ScenarioLosses:
         of_market = [s for s in self.sets if s.base_type == MARKET_BASE]
         fair = [s for s in of_market if s.method == FAIR and _dispersion(s) > 0]
         self.fair = bool(fair)
-        self.drawn = tuple(fair or of_market)
+        longest = max((s.horizon for s in fair or of_market), default=0)
+        self.drawn = tuple(s for s in fair or of_market if s.horizon == longest)
 
     @property
     def num_draws(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,16 @@ FIRST, LAST = dt.date(2024, 6, 17), dt.date(2026, 1, 2)
 """Half a year of news before the statistics of 2025, and a fit after the cut: that of the last session of 2025."""
 
 
-def assert_clean(verdict: Verdict) -> None:
+def assert_clean(verdict: Verdict, unproven: Collection[str] = ()) -> None:
+    """Every stage is proven clean at every cut, but for those that may have nothing of after a cut to be proven by."""
     said = "\n".join(verdict.lines())
-    assert verdict.status == "clean", said
+    assert verdict.status == "clean" or (unproven and verdict.status == "void"), said
     for cut in verdict.cuts:
         assert {s.stage for s in cut.steps} == set(STAGES), said
         for step in cut.steps:
+            if step.stage in unproven and not step.replaced_inputs:
+                assert not step.leaks, said
+                continue
             assert step.replaced_inputs > 0, said
             assert sum(t.compared for t in step.tables) > 0, said
             assert sum(t.after for t in step.tables) > 0, said
@@ -51,7 +56,8 @@ def test_at_several_cuts_by_every_rule(demo_lake: Path, future: FutureKind, cuto
     verdict = audit_lookahead(
         Lake.open(demo_lake), cuts, first=dt.date(2024, 5, 1), last=LAST, cutoff=cutoff, future=future, seed=11
     )
-    assert_clean(verdict)
+    # The last profiles are delivered before the first cut: of these alone there is nothing to delete.
+    assert_clean(verdict, unproven=("profile_text_embeddings",) if future == "delete" else ())
     apart = [c.market_ids for c in verdict.cuts if c.cut == cuts[1]]
     assert sorted(apart) == [("EU_EQ",), ("US_EQ",)]
 

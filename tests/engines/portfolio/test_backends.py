@@ -56,8 +56,8 @@ def test_the_optimiser_keeps_limits_and_turnover_in_random_cases() -> None:
     """A thousand of them are in tests/soak."""
     rng = np.random.default_rng(12)
     checked, said = 0, set()
-    for _ in range(15):
-        asked, limits = random_problem(rng, most=30), random_limits(rng, turnover=True)
+    for _ in range(20):
+        asked, limits = random_problem(rng, most=20), random_limits(rng, turnover=True)
         found = MeanVariance().allocate(asked, limits)
         check_kept(asked, limits, found)
         checked += check_turnover(asked, limits, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import numpy as np
@@ -173,6 +174,11 @@ def test_losses_over_fair_draws_have_todays_volatility() -> None:
     assert found.es[0] > found.var[0] > 0
     assert losses.expected_shortfall(weights, rest)[0] == found.es[0]
     np.testing.assert_allclose(losses.expected_shortfall(0.5 * weights, 0.5 * rest), 0.5 * found.es, rtol=1e-9)
+    # Draws of a week are no draws of a month: those of the longest horizon count alone.
+    week = dataclasses.replace(draws, set_id="week", horizon=5, log_return=0.1 * draws.log_return)
+    both = ScenarioLosses([week, draws], ("A", "B"), beta, np.array([0.40]))
+    assert both.num_draws == 400
+    assert both.of(weights, rest).es[0] == found.es[0]
     # As it is, the worst path is one of the draws.
     assert found.worst[0] == pytest.approx(
         max(-(0.5 * np.expm1(draws.log_return) + 0.3 * np.expm1(0.5 * draws.log_return)))
