@@ -66,6 +66,15 @@ def test_days_whose_inputs_changed_and_days_taken_back_are_told_apart(lake: Lake
     assert withdraw(lake, rows.head(0)) == 0
 
 
+def test_days_of_two_surfaces_are_taken_back_in_one_go(lake: Lake) -> None:
+    """Each surface has a v0: their lineage differs by settings alone."""
+    for model_id in ("toy-v1", "toy-v2"):
+        run_stage(lake, TOY, ToyParams(model_id=model_id), FIRST, LAST)
+    assert withdraw(lake, latest_lineage(lake)) == 2 * N
+    for model_id in ("toy-v1", "toy-v2"):
+        assert planned(lake, ToyParams(model_id=model_id)).reasons == Counter({words.TAKEN_BACK: N})
+
+
 def test_what_another_variant_has_done_says_nothing(lake: Lake) -> None:
     run_stage(lake, TOY, ToyParams(), FIRST, LAST)
     assert planned(lake, ToyParams(variant="x", scale=3.0)).reasons == Counter({words.MISSING: N})

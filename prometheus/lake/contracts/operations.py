@@ -63,7 +63,7 @@ LINEAGE = TableContract(
         Column("complete", FLAG, "the whole scope was asked for, not some names of it"),
         Column("input_digest", TEXT, "digest of the inputs' days inside the declared history, when planned"),
     ),
-    key=("stage", "variant", "scope", "as_of_date", "run_id"),
+    key=("stage", "variant", "settings_digest", "scope", "as_of_date", "run_id"),
     partition_by=("stage",),
     table_class="operations",
     layer="operations",
