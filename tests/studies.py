@@ -18,7 +18,7 @@ from prometheus.lake import Lake
 from prometheus.runtime import StageReader, run_stage
 from prometheus.runtime.summary import RunOptions, RunSummary
 from prometheus.stages import stage
-from prometheus.stages.windows import INSTRUMENT, history_of, read_market, segments
+from prometheus.stages.numeric.windows import INSTRUMENT, history_of, read_market, segments
 
 Say = Callable[[str], None]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from prometheus.cli.stage_command import script, stage_main
 from prometheus.errors import RequestError
-from prometheus.stages.assessment import ASSESSMENT
-from prometheus.stages.assessment_fits import ASSESSMENT_FITS
+from prometheus.stages.assessment.fits import ASSESSMENT_FITS
+from prometheus.stages.assessment.scores import ASSESSMENT
 
 
 def main(argv: Sequence[str] | None = None) -> int:

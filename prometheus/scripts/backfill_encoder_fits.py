@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prometheus.cli.stage_command import script, stage_main
-from prometheus.stages.encoder_fits import ENCODER_FITS
+from prometheus.stages.numeric.encoder_fits import ENCODER_FITS
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prometheus.cli.stage_command import script, stage_main
 from prometheus.stages import stage
-from prometheus.stages.portfolio_embeddings import PORTFOLIO_EMBEDDINGS
+from prometheus.stages.portfolio.embeddings import PORTFOLIO_EMBEDDINGS
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prometheus.cli.stage_command import script, stage_main
-from prometheus.stages.macro_text_embeddings import MACRO_TEXT_EMBEDDINGS
+from prometheus.stages.text.macro_embeddings import MACRO_TEXT_EMBEDDINGS
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prometheus.cli.stage_command import script, stage_main
-from prometheus.stages.numeric_embeddings import NUMERIC_EMBEDDINGS
+from prometheus.stages.numeric.embeddings import NUMERIC_EMBEDDINGS
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prometheus.cli.stage_command import script, stage_main
-from prometheus.stages.portfolios import MODEL_IDS, PORTFOLIOS
+from prometheus.stages.portfolio.portfolios import MODEL_IDS, PORTFOLIOS
 
 
 def main(argv: Sequence[str] | None = None) -> int:

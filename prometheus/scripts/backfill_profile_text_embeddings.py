@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prometheus.cli.stage_command import StageChoice, script, stage_main
-from prometheus.stages.profile_text_embeddings import DOCUMENT_TEXT_EMBEDDINGS, PROFILE_TEXT_EMBEDDINGS
+from prometheus.stages.text.profile_embeddings import DOCUMENT_TEXT_EMBEDDINGS, PROFILE_TEXT_EMBEDDINGS
 
 _PROFILES, _DOCUMENTS = PROFILE_TEXT_EMBEDDINGS.name, DOCUMENT_TEXT_EMBEDDINGS.name
 

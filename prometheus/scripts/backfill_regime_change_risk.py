@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from prometheus.cli.change_risk import ChangeRiskCommand, change_risk_main, p_of
 from prometheus.cli.stage_command import script
-from prometheus.stages.regime_change_risk import ENGINE, REGIME_CHANGE_RISK
+from prometheus.stages.regime.change_risk import ENGINE, REGIME_CHANGE_RISK
 
 COMMAND = ChangeRiskCommand(
     name="backfill_regime_change_risk",

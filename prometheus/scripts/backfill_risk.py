@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prometheus.cli.stage_command import script, stage_main
-from prometheus.stages.risk import RISK
+from prometheus.stages.risk.books import RISK
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prometheus.cli.stage_command import script, stage_main
-from prometheus.stages.stability import STABILITY
-from prometheus.stages.stability_fits import STABILITY_FITS
+from prometheus.stages.stability.fits import STABILITY_FITS
+from prometheus.stages.stability.states import STABILITY
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus.cli.change_risk import ChangeRiskCommand, change_risk_main, p_of
 from prometheus.cli.stage_command import script
-from prometheus.stages.stability_change_risk import ENGINE, STABILITY_CHANGE_RISK, StabilityChangeRiskParams
+from prometheus.stages.stability.change_risk import ENGINE, STABILITY_CHANGE_RISK, StabilityChangeRiskParams
 
 
 def _where(params: StabilityChangeRiskParams) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from prometheus.cli.command import add_common_flags, guarded, parse_day
 from prometheus.cli.stage_command import script
-from prometheus.stages.regime_prototypes import REGIME_PROTOTYPES
+from prometheus.stages.regime.fits import REGIME_PROTOTYPES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def _run(args: argparse.Namespace) -> int:
     from prometheus.lake import Lake
     from prometheus.runtime import StageReader
     from prometheus.stages.cuts import check_prices
-    from prometheus.stages.regime_windows import check_proxy, past_windows
+    from prometheus.stages.regime.windows import check_proxy, past_windows
 
     if args.end < args.start:
         raise RequestError(f"--end {args.end} is before --start {args.start}")

@@ -14,7 +14,7 @@ from typing import Any
 from prometheus.cli.command import guarded, range_of
 from prometheus.cli.stage_command import script, stage_main, stage_parser
 from prometheus.scripts import backfill_scenario_embeddings
-from prometheus.stages.scenarios import SCENARIOS
+from prometheus.stages.scenarios.sets import SCENARIOS
 
 HEADER = (
     "scenario_set_id,as_of_date,method,base_entity_id,horizon_days,num_paths,"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prometheus.cli.stage_command import script, stage_main
-from prometheus.stages.regime_prototypes import REGIME_PROTOTYPES
-from prometheus.stages.regimes import REGIMES
+from prometheus.stages.regime.fits import REGIME_PROTOTYPES
+from prometheus.stages.regime.regimes import REGIMES
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,8 +27,8 @@ from prometheus.market.volatility import trailing_volatility
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope, selection, setting
 from prometheus.runtime.params import StageParams
 from prometheus.stages.cuts import check_prices
-from prometheus.stages.numeric_embeddings import NumericEmbeddingsParams, markets_asked
-from prometheus.stages.windows import MarketPrices, instruments_of, read_market
+from prometheus.stages.numeric.embeddings import NumericEmbeddingsParams, markets_asked
+from prometheus.stages.numeric.windows import MarketPrices, instruments_of, read_market
 
 VOLATILITY_WINDOWS = (21, 63)
 

@@ -13,7 +13,7 @@ import pytest
 from prometheus.clock import DEFAULT_MARKETS
 from prometheus.lake import Lake, contract
 from prometheus.runtime import StageReader
-from prometheus.stages.news import NewsSelection, daily_news_means
+from prometheus.stages.text.news import NewsSelection, daily_news_means
 from prometheus.vectors import to_list_array
 
 DAYS, VECTORS = 3_000, 1_000_000

@@ -17,7 +17,7 @@ from prometheus.encoders.text.batching import split_windows
 from prometheus.evaluation import Bootstrap
 from prometheus.lake import Lake
 from prometheus.market.ingest import IngestMap, Trading, load_map, read_feed
-from prometheus.stages.profile_texts import ProfileSelection, profile_text_rows
+from prometheus.stages.text.profiles import ProfileSelection, profile_text_rows
 from prometheus.vectors import from_list_array
 from tests import text_worlds as worlds
 from tests.demo_lakes import run

@@ -14,7 +14,7 @@ from prometheus.clock import DEFAULT_MARKETS
 from prometheus.lake import Lake
 from prometheus.market.ingest import load_map
 from prometheus.runtime import RunSummary
-from prometheus.stages.profile_texts import ProfileSelection, profile_text_rows
+from prometheus.stages.text.profiles import ProfileSelection, profile_text_rows
 from tests import text_worlds as worlds
 from tests.demo_lakes import run
 

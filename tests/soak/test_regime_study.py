@@ -34,8 +34,8 @@ from prometheus.market.synthetic import SyntheticConfig, generate
 from prometheus.runtime import StageReader
 from prometheus.stages import stage
 from prometheus.stages.cuts import first_day
-from prometheus.stages.regime_fitting import fit_head
-from prometheus.stages.regime_windows import RegimeParams, past_windows
+from prometheus.stages.regime.fitting import fit_head
+from prometheus.stages.regime.windows import RegimeParams, past_windows
 from tests.studies import lake_of
 
 pytestmark = pytest.mark.soak

@@ -219,7 +219,9 @@ class Verdict:
             for s in cut.steps:
                 for t in s.tables:
                     counts = (t.compared, t.equal, t.before, t.after, s.replaced_inputs)
-                    writer.writerow((cut.cut, cut.known_by.isoformat(), s.stage, s.surface, s.variant, t.table, *counts))
+                    writer.writerow(
+                        (cut.cut, cut.known_by.isoformat(), s.stage, s.surface, s.variant, t.table, *counts)
+                    )
         return text.getvalue()
 
 

@@ -26,7 +26,7 @@ from prometheus.stages.joint.episodes import Episode, read_episodes
 from prometheus.stages.joint.params import JointParams
 from prometheus.stages.joint.rows import Wanted
 from prometheus.stages.joint.scopes import chosen, described, described_rows, repeated
-from prometheus.stages.windows import instruments_of
+from prometheus.stages.numeric.windows import instruments_of
 
 Scopes = Mapping[str, Sequence[dt.date]]
 

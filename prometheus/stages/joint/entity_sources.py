@@ -12,7 +12,7 @@ from prometheus.runtime import Input, StageReader
 from prometheus.spaces.joint import SPACES, BranchRows
 from prometheus.stages.joint.rows import Wanted, joined
 from prometheus.stages.joint.source import BranchSource, TextSource
-from prometheus.stages.news import NewsSelection
+from prometheus.stages.text.news import NewsSelection
 
 
 class OwnNews(TextSource):
@@ -28,7 +28,7 @@ class OwnNews(TextSource):
 
     def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
         """Decayed mean over the last days."""
-        from prometheus.stages.news import own_news_rows
+        from prometheus.stages.text.news import own_news_rows
 
         selection = NewsSelection(params.model(self.branch), params.variant_of(self.branch), params.language)
         return own_news_rows(
@@ -121,7 +121,7 @@ class ProfileTexts(TextSource):
 
     def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
         """Last known within the age."""
-        from prometheus.stages.profile_texts import ProfileSelection, profile_text_rows
+        from prometheus.stages.text.profiles import ProfileSelection, profile_text_rows
 
         selection = ProfileSelection(params.model(self.branch), params.variant_of(self.branch))
         return profile_text_rows(

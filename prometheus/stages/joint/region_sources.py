@@ -18,7 +18,7 @@ from prometheus.spaces.joint import BranchRows, DailyMeans
 from prometheus.stages.joint.episodes import Episode, read_episodes
 from prometheus.stages.joint.rows import Wanted
 from prometheus.stages.joint.source import BranchSource, TextSource
-from prometheus.stages.news import NewsSelection, daily_news_means, encoded_articles_by_day
+from prometheus.stages.text.news import NewsSelection, daily_news_means, encoded_articles_by_day
 from prometheus.vectors import EMBEDDING_DIM, from_list_array
 
 
@@ -230,7 +230,7 @@ class Macro(TextSource):
 
     def load(self, params: Any, reader: StageReader, wanted: Wanted) -> BranchRows:
         """Last known mean within the age."""
-        from prometheus.stages.macro_texts import MacroSelection, macro_rows
+        from prometheus.stages.text.macro import MacroSelection, macro_rows
 
         selection = MacroSelection(
             params.model(self.branch), params.variant_of(self.branch), params.country, params.event_type

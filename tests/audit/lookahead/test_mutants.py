@@ -36,7 +36,7 @@ def membership_of_the_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def listings_of_the_end(patch: pytest.MonkeyPatch) -> None:
-    from prometheus.stages import windows
+    from prometheus.stages.numeric import windows
 
     true = windows.listed_as_known
 
@@ -48,7 +48,7 @@ def listings_of_the_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_head_of_next_year(patch: pytest.MonkeyPatch) -> None:
-    from prometheus.stages import regimes
+    from prometheus.stages.regime import regimes
 
     true = regimes.fitted_heads
 
@@ -61,7 +61,7 @@ def a_head_of_next_year(patch: pytest.MonkeyPatch) -> None:
 
 def a_fit_on_every_window(patch: pytest.MonkeyPatch) -> None:
     from prometheus.engines.regime import Windows
-    from prometheus.stages import regime_prototypes
+    from prometheus.stages.regime import fits as regime_prototypes
 
     class Whole(Windows):
         def __getitem__(self, rows: Any) -> Windows:
@@ -80,7 +80,7 @@ def news_of_tomorrow(patch: pytest.MonkeyPatch) -> None:
 
 
 def texts_known_too_early(patch: pytest.MonkeyPatch) -> None:
-    from prometheus.stages import text_embeddings
+    from prometheus.stages.text import embeddings as text_embeddings
 
     true = text_embeddings._texts
 

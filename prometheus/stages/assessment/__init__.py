@@ -1,0 +1,1 @@
+"""Stages of the assessment: fits and scores."""

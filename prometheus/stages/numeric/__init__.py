@@ -1,0 +1,1 @@
+"""Stages of numeric windows and the encoders fitted for them."""

@@ -1,0 +1,1 @@
+"""Stages of universes, portfolios and the vectors of portfolios."""

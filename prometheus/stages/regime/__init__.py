@@ -1,0 +1,1 @@
+"""Stages of regimes: fits, labels, transitions, risk of change."""

@@ -1,0 +1,1 @@
+"""The stage of risk: limits on the books, and the reports."""

@@ -1,0 +1,1 @@
+"""Stages of scenario sets and their embeddings."""

@@ -1,0 +1,1 @@
+"""Stages of stability: fits, states, risk of change."""

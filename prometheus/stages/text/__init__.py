@@ -1,0 +1,1 @@
+"""Stages of text vectors, and what is known of texts on a day."""
