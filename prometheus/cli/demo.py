@@ -191,6 +191,8 @@ def closing_words(lake: Lake, root: str | None, seconds: float, real_text: bool)
         f"    --as-of {EXAMPLE_DAY} --top-k 5{extra}{where}",
         f'  prometheus sql{where} "select as_of_date, regime_label, round(confidence, 2) from regimes',
         f"    where region = 'US' and as_of_date >= '{EXAMPLE_DAY:%Y-%m}-01' order by 1 limit 20\"",
+        f'  prometheus sql{where} "select instrument_id, round(weight, 3) as weight from book_targets',
+        f"    where book_id = 'US_EQ_CORE' and as_of_date = '{EXAMPLE_DAY}' order by weight desc\"",
         f"  prometheus surface report{where}",
     ]
     return "\n".join(lines)

@@ -41,7 +41,8 @@ def run_steps(
     options : RunOptions, optional
     progress : Progress, optional
     can_do_without : collection of str
-        Stages whose missing inputs are said and stepped over: the lake of a user without news has no news to encode.
+        Stages whose missing inputs are said and stepped over, unless the run is strict: the lake of a user without
+        news has no news to encode.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def run_steps(
         except MissingInputError as refusal:
             if options.dry_run and summaries:
                 progress.say(f"{declared.name} [{params.variant}]: planned once what is upstream is built")
-            elif declared.name in can_do_without:
+            elif declared.name in can_do_without and not options.strict:
                 progress.say(f"{declared.name} [{params.variant}]: left out: {refusal}")
             else:
                 raise

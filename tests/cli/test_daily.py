@@ -113,6 +113,9 @@ def test_a_lake_of_prices_alone_has_a_day_too(raw_copy: Lake, capsys: pytest.Cap
     assert "joint_regime_context [hashing]: left out: " in said
     assert "text_embeddings [hashing]: left out: " in said
     assert raw_copy.read("instrument_scores", where={"as_of_date": DAY}).num_rows > 0
+    args = ["--as-of", str(DAY), "--variant", "hashing", "--strict", "--lake", str(raw_copy.location.path)]
+    assert main(args) == 1
+    assert "error: there are no " in capsys.readouterr().err
 
 
 def test_without_prices_there_is_no_day(raw_copy: Lake, capsys: pytest.CaptureFixture[str]) -> None:

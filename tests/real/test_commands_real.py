@@ -312,3 +312,30 @@ def test_scenarios_and_episodes_are_compared_up_to_the_date(
     out, err = capfd.readouterr()
     assert [line.split(",")[2] for line in out.splitlines()[1:]] == ["OCTOBER_2014"]
     assert err.startswith("compared with dates up to 2014-12-29: 63 XNYS sessions before 2015-03-31\n")
+
+
+def test_a_day_ends_in_a_book(said: dict[str, tuple[str, str]], lake: Lake, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ["--as-of", DAY, "--region", "US", "--variant", "hashing", "--quiet", "--lake", str(lake.location.root)]
+    assert call(script("run_full_day_core_pipeline"), words) == 0
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "left out" not in err
+    day = {"as_of_date": dt.date.fromisoformat(DAY)}
+    scores = pl.DataFrame(lake.read("instrument_scores", where=day))
+    assert scores.group_by("horizon_days").len().sort("horizon_days").rows() == [(5, 29), (21, 29), (63, 29)]
+    members = pl.DataFrame(lake.read("universe_members", where=day))
+    held = set(members.filter(pl.col("tier") != "EXCLUDED")["instrument_id"])
+    assert len(held) > 15
+    target = pl.DataFrame(lake.read("target_portfolios", where=day))
+    assert set(target["instrument_id"]) <= held | {"CASH"}
+    book = pl.DataFrame(lake.read("book_targets", where=day))
+    assert book["weight"].sum() == pytest.approx(1.0, abs=1e-9)
+    assert book.filter(pl.col("instrument_id") != "CASH")["weight"].max() <= 0.10
+    report = lake.read("portfolio_risk_reports", where=day).to_pylist()[0]
+    # Large companies in a calm quarter: the index moved by 13 % a year, its worst month since 2013 was -6 %.
+    assert 0.08 < report["volatility"] < 0.25
+    assert 0.5 < report["beta"] < 1.5
+    assert 0.01 < report["var_95"] < report["es_95"] < 0.25
+    again = lake.version("lineage")
+    assert call(script("run_full_day_core_pipeline"), words) == 0
+    assert lake.version("lineage") == again

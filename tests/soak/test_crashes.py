@@ -66,6 +66,11 @@ JOB = Command(
     "backfill lake={lake} range=[2024-11-01,2025-01-31] region=[US,EU] encoder/text=hashing variants=[hashing] "
     "quiet=true",
 )
+DAILY = Command(
+    "prometheus.scripts.run_full_day_core_pipeline",
+    f"--date-range {RANGE} --region US --variant hashing --quiet --lake {{lake}}",
+)
+"""Every stage that prices and news lead to, up to books and the vectors of portfolios."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,7 @@ def cases(demo_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         "replaced": (NUMERIC, replaced),
         "joint": (JOINT, upstream),
         "job": (JOB, raw),
+        "daily": (DAILY, raw),
         "ingest": (ingest_command(write_files(base / "files")), empty),
     }
     return {name: _case(command, ready, base / f"{name}_whole") for name, (command, ready) in commands.items()}
@@ -153,6 +159,8 @@ POINTS = [
     *itertools.product(("job",), ("before_commit", "after_commit"), (1, 2, 3, 5, 7)),
     *itertools.product(("job",), ("in_retry",), (1, 3, 5)),
     *itertools.product(("replaced",), ("before_commit", "after_commit", "in_retry"), (1, 3)),
+    *itertools.product(("daily",), ("before_commit", "after_commit", "before_lineage"), (8, 17, 26)),
+    *itertools.product(("daily",), ("in_retry", "after_lineage"), (12, 22)),
     *itertools.product(("ingest",), ("before_commit", "after_commit", "in_retry"), (1, 2, 4)),
 ]
 
@@ -168,7 +176,7 @@ def test_killed_at_a_named_point(cases: dict[str, Case], tmp_path: Path, name: s
         assert found["orphans"] > 0
 
 
-RANDOM_KILLS = {"numeric": 15, "replaced": 5, "joint": 10, "job": 10, "ingest": 10}
+RANDOM_KILLS = {"numeric": 15, "replaced": 5, "joint": 10, "job": 10, "daily": 10, "ingest": 10}
 
 
 @pytest.mark.parametrize("name", RANDOM_KILLS)
@@ -283,9 +291,10 @@ FIRST_HALF, SECOND_HALF = (
         ("replaced", (NUMERIC, NUMERIC)),
         ("joint", (JOINT, JOINT)),
         ("job", (JOB, JOB)),
+        ("daily", ()),
         ("ingest", ()),
     ],
-    ids=["same", "overlapping", "replacing", "joint", "job", "ingest"],
+    ids=["same", "overlapping", "replacing", "joint", "job", "daily", "ingest"],
 )
 def test_runs_side_by_side(
     cases: dict[str, Case], tmp_path: Path, name: str, pair: tuple[Command, ...], again: int
