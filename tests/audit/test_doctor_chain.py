@@ -9,6 +9,8 @@ from typing import Any
 
 from deltalake import DeltaTable
 
+from prometheus.cli.config import compose
+from prometheus.cli.daily import daily
 from prometheus.clock import DEFAULT_MARKETS
 from prometheus.lake import Lake, contract
 from prometheus.runtime import Stage
@@ -32,13 +34,9 @@ def test_the_whole_chain_is_healthy_and_a_lost_row_of_any_stage_is_seen(demo_cop
         run(demo_copy, f"branch_statistics_{space}", first, last, market_id=("US_EQ",), **texts, **profiles)
     for name in ("context_regime_fits", "context_regimes"):
         run(demo_copy, name, first, last, variant="hashing", context_variant="hashing")
-    for name in ("stability_fits", "stability"):
-        run(demo_copy, name, first, last, market_id=("US_EQ",))
-    scored = {"market_id": ("US_EQ",), "variant": "hashing", "context_variant": "hashing"}
-    for name in ("assessment_fits", "assessment"):
-        run(demo_copy, name, first, last, **scored)
-    for name in ("regime_transitions", "regime_change_risk", "stability_change_risk"):
-        run(demo_copy, name, first, last)
+    # Statistics of portfolios ask for half a year of them.
+    daily(demo_copy, compose("daily"), regions=("US",), first=dt.date(2024, 6, 3), last=last, variant="hashing")
+    run(demo_copy, "branch_statistics_portfolio_core", first, last, variant="hashing", numeric_variant="hashing")
     assert list(doctor(root).findings) == []
     for stage in all_stages():
         lose_a_row(demo_copy, stage)
