@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from prometheus.errors import MissingInputError
 from prometheus.lake.predicates import literal
@@ -19,6 +20,37 @@ def cut_days(reader: StageReader, market_id: str, first: dt.date, last: dt.date)
     years = np.arange(first.year, last.year + 1)
     at = np.searchsorted(sessions.dates, (years - 1970).astype("datetime64[Y]").astype("datetime64[D]")) - 1
     return [day for day, i in zip(sessions.dates[np.maximum(at, 0)].tolist(), at, strict=True) if i >= 0]
+
+
+def new_week_ends(
+    dates: NDArray[np.datetime64], begin: dt.date, before: dt.date | None, horizon: int
+) -> tuple[NDArray[np.int64], int]:
+    """Ends of weeks whose next ``horizon`` sessions were over by a cut and not yet by the cut before it.
+
+    Parameters
+    ----------
+    dates : ndarray of datetime64[D], shape (n,)
+        Sessions up to and including the cut.
+    begin : date
+        Ends before it do not count.
+    before : date or None
+        The cut before; None for the first.
+    horizon : int
+
+    Returns
+    -------
+    ndarray of int64
+        Places of the ends, ascending.
+    int
+        Place of the cut before; -1 without one. Ends up to it overlap what was known then.
+    """
+    last_before = int(np.searchsorted(dates, np.datetime64(before))) if before is not None else -1
+    # Weeks end with the last session before a Saturday, counted from a Saturday.
+    week = (dates.astype(np.int64) + 5) // 7
+    ends = np.flatnonzero(np.append(np.diff(week) > 0, False))
+    over = ends + horizon
+    counts = (ends >= np.searchsorted(dates, np.datetime64(begin))) & (over < len(dates)) & (over > last_before)
+    return ends[counts], last_before
 
 
 def first_day(reader: StageReader, table: str, where: Mapping[str, Any] | None = None) -> dt.date:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from prometheus.clock import Markets
 from prometheus.errors import RequestError
 from prometheus.lake import contract
-from prometheus.market.as_known import KnownPanel, panels_as_known
+from prometheus.market.as_known import KnownPanel
 from prometheus.market.factors import FACTOR_IDS, SESSIONS, trailing_exposures
 from prometheus.market.membership import listed_as_known
 from prometheus.market.returns import RETURN_HISTORY
@@ -84,18 +84,7 @@ def _parts(
         market.instruments, market.market_id, market.names, market.sessions, market.session_cutoffs
     )
     asked = np.isin(market.names, list(wanted))
-    for known in panels_as_known(
-        market.prices,
-        market.actions,
-        market.sessions,
-        market.session_cutoffs,
-        market.targets,
-        history=history,
-        names=market.names,
-        instruments=None if alone else market.instruments,
-        apart=alone,
-        infer_splits=params.infer_splits,
-    ):
+    for known in market.panels(history, members=not alone, apart=alone, infer_splits=params.infer_splits):
         held = np.searchsorted(market.names, known.panel.names)
         eligible = listed[np.ix_(known.targets, held)] & asked[held]
         yield _Part(market.sessions.dates[known.targets], known.panel.names, eligible, known)

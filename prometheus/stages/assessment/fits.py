@@ -23,7 +23,6 @@ from prometheus.clock import Markets, cutoffs
 from prometheus.engines.assessment import BASIC, AssessmentHeads, FittedAssessmentHead, next_returns
 from prometheus.engines.assessment.fitting import MIN_DAYS
 from prometheus.lake import contract
-from prometheus.market.as_known import panels_as_known
 from prometheus.market.membership import listed_as_known
 from prometheus.market.returns import RETURN_HISTORY
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope
@@ -41,7 +40,7 @@ from prometheus.stages.assessment.inputs import (
     scope_of,
     width_of,
 )
-from prometheus.stages.cuts import cut_days, first_day
+from prometheus.stages.cuts import cut_days, first_day, new_week_ends
 from prometheus.stages.numeric.windows import read_market
 
 FITS = "assessment_fits"
@@ -114,12 +113,7 @@ def _count(
 ) -> None:
     """Add days whose outcomes became known between two cuts."""
     sessions = reader.sessions(market_id).between(dt.date.min, cut)
-    end, lower = len(sessions) - 1, int(np.searchsorted(sessions.dates, np.datetime64(begin)))
-    last_before = int(np.searchsorted(sessions.dates, np.datetime64(before))) if before is not None else -1
-    # Weeks end with the last session before a Saturday, counted from a Saturday.
-    week = (sessions.dates.astype(np.int64) + 5) // 7
-    ends = np.flatnonzero(np.append(np.diff(week) > 0, False))
-    ends = ends[(ends >= lower) & (ends + horizon <= end) & (ends + horizon > last_before)]
+    ends, last_before = new_week_ends(sessions.dates, begin, before, horizon)
     if not len(ends):
         return
     names, returns, known = _outcomes(params, reader, market_id, horizon, cut, sessions.dates, ends)
@@ -147,16 +141,7 @@ def _outcomes(
     """Names (ascending), their returns over the horizon as known at a cut, and of which they count; (names, ends)."""
     history = len(dates) - int(ends[0]) + RETURN_HISTORY
     market = read_market(reader, market_id, [cut], history=history, cutoff=params.cutoff)
-    (panel,) = panels_as_known(
-        market.prices,
-        market.actions,
-        market.sessions,
-        market.session_cutoffs,
-        market.targets,
-        history=history,
-        names=market.names,
-        infer_splits=params.infer_splits,
-    )
+    (panel,) = market.panels(history, infer_splits=params.infer_splits)
     series = panel.panel
     returns, known = next_returns(series, np.searchsorted(series.sessions, dates[ends]), horizon)
     # A name that came to the market later has prices there, and vectors as of where it was.

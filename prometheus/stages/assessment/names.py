@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from prometheus.engines.assessment import BASIC, momentum, momentum_sessions
 from prometheus.engines.stability import past_windows
 from prometheus.engines.stability.basic import NO_PRICES, SKIP_REASONS
-from prometheus.market.as_known import panels_as_known
 from prometheus.market.listings import described_as_known
 from prometheus.market.returns import RETURN_HISTORY
 from prometheus.runtime import StageReader
@@ -76,17 +75,7 @@ def listed_names(
     reason = np.full(shape, REASONS.index(NO_PRICES), dtype=np.int8)
     volatility = np.full(shape, np.nan)
     moved = {h: np.full(shape, np.nan) for h in horizons}
-    for known in panels_as_known(
-        market.prices,
-        market.actions,
-        market.sessions,
-        market.session_cutoffs,
-        market.targets,
-        history=HISTORY,
-        names=market.names,
-        apart=True,
-        infer_splits=params.infer_splits,
-    ):
+    for known in market.panels(HISTORY, apart=True, infer_splits=params.infer_splits):
         past, why = past_windows(known.panel, known.positions)
         cell = np.ix_(np.searchsorted(market.targets, known.targets), np.searchsorted(market.names, known.panel.names))
         reason[cell], volatility[cell] = why.T, past.volatility.T

@@ -103,6 +103,34 @@ class MarketPrices:
     names: tuple[str, ...]
     targets: NDArray[np.int64]
 
+    def panels(
+        self, history: int, *, members: bool = False, apart: bool = False, infer_splits: bool = False
+    ) -> Iterator[KnownPanel]:
+        """Panels of the names as known at the targets; see :func:`~prometheus.market.as_known.panels_as_known`.
+
+        Parameters
+        ----------
+        history : int
+            Sessions up to and including each target.
+        members : bool
+            With membership of the market and its sectors.
+        apart : bool
+            Names are used one by one: a version of one leaves the others' panels as they are.
+        infer_splits : bool
+        """
+        return panels_as_known(
+            self.prices,
+            self.actions,
+            self.sessions,
+            self.session_cutoffs,
+            self.targets,
+            history=history,
+            names=self.names,
+            instruments=self.instruments if members else None,
+            apart=apart,
+            infer_splits=infer_splits,
+        )
+
 
 def instruments_of(reader: StageReader, market_id: str) -> pa.Table:
     """Every version of the rows of instruments that ever were of a market.
@@ -214,18 +242,8 @@ def segments(
         if alone
         else None
     )
-    for known in panels_as_known(
-        market.prices,
-        market.actions,
-        market.sessions,
-        market.session_cutoffs,
-        market.targets,
-        history=model.history + (0 if alone else _BASKET_HISTORY),
-        names=market.names,
-        instruments=None if alone else market.instruments,
-        apart=alone,
-        infer_splits=params.infer_splits,
-    ):
+    history = model.history + (0 if alone else _BASKET_HISTORY)
+    for known in market.panels(history, members=not alone, apart=alone, infer_splits=params.infer_splits):
         series = known.panel if alone else _baskets(known, market.market_id, entity_type)
         eligible = None
         if listed is not None:

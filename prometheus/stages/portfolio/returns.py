@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from prometheus.clock import CutoffRule
 from prometheus.engines.portfolio import factor_covariance
 from prometheus.engines.portfolio.covariance import SESSIONS
-from prometheus.market.as_known import panels_as_known
 from prometheus.market.baskets import MEMBER_LIMIT
 from prometheus.market.returns import RETURN_HISTORY
 from prometheus.market.rolling import from_fixed
@@ -57,17 +56,7 @@ class KnownCovariances:
         if not names:
             return
         market = read_market(reader, market_id, days, history=HISTORY, cutoff=cutoff, only=names)
-        for known in panels_as_known(
-            market.prices,
-            market.actions,
-            market.sessions,
-            market.session_cutoffs,
-            market.targets,
-            history=HISTORY,
-            names=market.names,
-            apart=True,
-            infer_splits=infer_splits,
-        ):
+        for known in market.panels(HISTORY, apart=True, infer_splits=infer_splits):
             panel = known.panel
             simple = np.where(panel.ret_ok, np.minimum(np.expm1(from_fixed(panel.ret)), MEMBER_LIMIT), np.nan)
             row = np.searchsorted(names, panel.names)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prometheus.clock import CutoffRule
-from prometheus.market.as_known import panels_as_known
 from prometheus.market.baskets import build_baskets
 from prometheus.market.membership import listed_as_known
 from prometheus.market.panel import EntitySeries
@@ -76,17 +75,7 @@ def base_series(
 
 
 def _market(market: MarketPrices, history: int, infer_splits: bool) -> Iterator[BaseSeries]:
-    for known in panels_as_known(
-        market.prices,
-        market.actions,
-        market.sessions,
-        market.session_cutoffs,
-        market.targets,
-        history=history,
-        names=market.names,
-        instruments=market.instruments,
-        infer_splits=infer_splits,
-    ):
+    for known in market.panels(history, members=True, infer_splits=infer_splits):
         assert known.membership is not None
         membership = known.membership.of_market(market.market_id)
         no_volume = np.full(known.panel.ret.shape, np.nan)
@@ -101,17 +90,7 @@ def _instruments(market: MarketPrices, history: int, infer_splits: bool) -> Iter
     listed = listed_as_known(
         market.instruments, market.market_id, market.names, market.sessions, market.session_cutoffs
     )
-    for known in panels_as_known(
-        market.prices,
-        market.actions,
-        market.sessions,
-        market.session_cutoffs,
-        market.targets,
-        history=history,
-        names=market.names,
-        apart=True,
-        infer_splits=infer_splits,
-    ):
+    for known in market.panels(history, apart=True, infer_splits=infer_splits):
         for row, name in enumerate(known.panel.names):
             column = listed[known.targets, np.searchsorted(market.names, name)]
             decisions = _decisions(market, known.targets, known.positions)

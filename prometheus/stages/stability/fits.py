@@ -30,7 +30,7 @@ from prometheus.market.returns import RETURN_HISTORY
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope
 from prometheus.spaces.numeric import numeric_model
 from prometheus.spaces.numeric.model import slot_table
-from prometheus.stages.cuts import cut_days, first_day
+from prometheus.stages.cuts import cut_days, first_day, new_week_ends
 from prometheus.stages.numeric.embeddings import NumericEmbeddingsParams, markets_asked
 from prometheus.stages.numeric.windows import INSTRUMENT, read_market
 from prometheus.stages.stability.windows import (
@@ -137,12 +137,7 @@ def _count(
 ) -> None:
     """Add windows whose outcomes became known between two cuts."""
     sessions = reader.sessions(market_id).between(dt.date.min, cut)
-    end, lower = len(sessions) - 1, int(np.searchsorted(sessions.dates, np.datetime64(begin)))
-    last_before = int(np.searchsorted(sessions.dates, np.datetime64(before))) if before is not None else -1
-    # Weeks end with the last session before a Saturday, counted from a Saturday.
-    week = (sessions.dates.astype(np.int64) + 5) // 7
-    ends = np.flatnonzero(np.append(np.diff(week) > 0, False))
-    ends = ends[(ends >= lower) & (ends + HORIZON <= end) & (ends + HORIZON > last_before)]
+    ends, last_before = new_week_ends(sessions.dates, begin, before, HORIZON)
     if not len(ends):
         return
     outcomes = _outcomes(params, reader, market_id, entity_type, cut, sessions.dates, ends)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from prometheus.engines.stability import PastWindows, past_windows, scores_of
 from prometheus.engines.stability.basic import WINDOW
 from prometheus.errors import RequestError
-from prometheus.market.as_known import KnownPanel, panels_as_known
+from prometheus.market.as_known import KnownPanel
 from prometheus.market.baskets import build_baskets
 from prometheus.market.listings import described_as_known
 from prometheus.market.panel import EntitySeries
@@ -210,18 +210,7 @@ def panels(
     """Panels as known at the targets; with membership unless names are used one by one."""
     if not market.names:
         return iter(())
-    return panels_as_known(
-        market.prices,
-        market.actions,
-        market.sessions,
-        market.session_cutoffs,
-        market.targets,
-        history=history,
-        names=market.names,
-        instruments=None if alone else market.instruments,
-        apart=alone,
-        infer_splits=params.infer_splits,
-    )
+    return market.panels(history, members=not alone, apart=alone, infer_splits=params.infer_splits)
 
 
 @dataclass(frozen=True, eq=False)
