@@ -4,7 +4,9 @@ References
 ----------
 Politis, D. N. and Romano, J. P. (1994), "The Stationary Bootstrap", JASA 89(428): blocks of geometric length, wrapped
 around. Politis, D. N. and White, H. (2004), "Automatic Block-Length Selection for the Dependent Bootstrap", Econometric
-Reviews 23(1), with the correction of Patton, Politis and White (2009), Econometric Reviews 28(4).
+Reviews 23(1), with the correction of Patton, Politis and White (2009), Econometric Reviews 28(4). Hesterberg, T.
+(2015), "What Teachers Should Know About the Bootstrap", The American Statistician 69(4): the expanded percentile
+interval.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
 
 Real = NDArray[np.float64]
 Statistic = Callable[[Real], Real]
@@ -31,7 +34,7 @@ class Bootstrap:
     ----------
     draws : int
     level : float
-        Of the two-sided percentile interval.
+        Of the two-sided expanded percentile interval.
     seed : int
     mean_block : float, optional
         Mean length of a block; chosen from the data when None, 1 resamples single rows.
@@ -75,9 +78,35 @@ class Bootstrap:
             length = mean_block_length(block[:, 0] if pivot is None else np.asarray(pivot, dtype=np.float64))
         drawn = resampled_means(block, length, self.draws, self.seed)
         numbers = drawn[:, 0] if statistic is None else statistic(drawn)
-        tail = 50.0 * (1.0 - self.level)
+        tail = 100.0 * expanded_tail(0.5 * (1.0 - self.level), len(block) / length)
         low, high = np.percentile(numbers, [tail, 100.0 - tail])
         return float(low), float(high)
+
+
+def expanded_tail(tail: float, blocks: float) -> float:
+    """Share of draws to leave out at either end, so that an interval of few blocks is as wide as Student's.
+
+    Resampled means of ``k`` independent values vary by ``(k - 1) / k`` too little, and percentiles are those of a known
+    variance: the plain interval of 10 values holds the truth 85 times in 100 where 95 are promised. Hesterberg's
+    correction takes the percentiles at ``Phi(-sqrt(k / (k - 1)) t)`` with ``t`` of ``k - 1`` degrees of freedom; here
+    ``k`` counts blocks, because values inside one repeat each other.
+
+    Parameters
+    ----------
+    tail : float
+        Probability wanted outside at either end, such as 0.025.
+    blocks : float
+        Number of values over the mean length of a block.
+
+    Returns
+    -------
+    float
+        At most `tail`, and close to it for many blocks; 0 (the smallest and the largest draw) for one.
+    """
+    if blocks <= 1.0:
+        return 0.0
+    quantile = stdtrit(blocks - 1.0, 1.0 - tail)
+    return float(ndtr(-math.sqrt(blocks / (blocks - 1.0)) * quantile))
 
 
 def stationary_indices(n: int, mean_block: float, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:

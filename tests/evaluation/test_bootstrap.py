@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prometheus.evaluation import Bootstrap, difference_interval, mean_block_length, mean_interval
-from prometheus.evaluation.bootstrap import resampled_means, stationary_indices
+from prometheus.evaluation.bootstrap import expanded_tail, resampled_means, stationary_indices
 
 
 def ar1(n: int, rho: float, rng: np.random.Generator) -> np.ndarray:
@@ -115,6 +115,36 @@ def test_intervals_of_noise_with_memory_cover_and_plain_ones_do_not() -> None:
     plain = coverage(0.5, 300, 150, Bootstrap(draws=400, mean_block=1.0))
     assert blocks >= 0.85
     assert plain <= 0.80
+
+
+def test_few_values_get_the_interval_of_student() -> None:
+    """Of normal values the expanded percentile interval is nearly the t interval; the plain one is a quarter shorter."""
+    from scipy.stats import t
+
+    rng = np.random.default_rng(7)
+    ratios = []
+    for _ in range(40):
+        x = rng.standard_normal(10)
+        low, high = mean_interval(x, Bootstrap(mean_block=1.0, draws=8_000))
+        ratios.append((high - low) / (2 * t.ppf(0.975, 9) * x.std(ddof=1) / math.sqrt(10)))
+    assert np.mean(ratios) == pytest.approx(1.0, abs=0.03)
+
+
+def test_intervals_of_few_values_cover() -> None:
+    rng = np.random.default_rng(12)
+    inside = 0
+    for _ in range(400):
+        low, high = mean_interval(rng.standard_normal(10), Bootstrap(mean_block=1.0, draws=600))
+        inside += low <= 0.0 <= high
+    assert inside / 400 >= 0.92
+
+
+def test_many_blocks_need_no_correction_and_one_gets_all_draws() -> None:
+    assert expanded_tail(0.025, 1e6) == pytest.approx(0.025, rel=1e-4)
+    assert expanded_tail(0.025, 1.0) == 0.0
+    tails = [expanded_tail(0.025, k) for k in (1.5, 2, 3, 10, 100, 1_000)]
+    assert tails == sorted(tails)
+    assert mean_interval(np.array([3.0])) == (3.0, 3.0)
 
 
 @pytest.mark.soak
