@@ -272,31 +272,37 @@ def test_a_planted_latent_is_found(
     assert context.mean() > 3.0 * np.abs(basic.mean())
 
 
+TWENTIES = 15
+
+
 def test_nothing_is_found_where_there_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of twenty intervals at least seventeen hold 0; a hundred say how far the intervals can be trusted."""
+    """Of twenty intervals at least seventeen hold 0, in fourteen of fifteen twenties: what 95 % promise.
+
+    Of intervals that keep their promise one twenty in 60 has fewer by chance; the first one here is such. Which twenty
+    is looked at must not decide, so all are.
+    """
     settings = {"5 sessions": (5, 1), "21 sessions": (21, 1), "21 sessions, days that do not overlap": (21, 5)}
     found: dict[str, list[Result]] = {which: [] for which in settings}
-    for seed in range(100, 200):
+    for seed in range(100, 100 + 20 * TWENTIES):
         sample = made_world(seed, strength=0.0, names=40, years=6).sample
         walks = {horizon: walk(sample, horizon) for horizon in (5, 21)}
         for which, (horizon, every) in settings.items():
             scores = np.where(sample.day % every == 0, walks[horizon].context, np.nan)
             made = rank_ic(sample.days, scores, walks[horizon].realised, bootstrap=Bootstrap(draws=500))
             found[which].append(made)
-    covered, of_twenty = {}, {}
+    inside = {which: np.array([r.low <= 0.0 <= r.high for r in results]) for which, results in found.items()}
     for which, results in found.items():
-        inside = [r.low <= 0.0 <= r.high for r in results]
         values = np.array([r.value for r in results])
-        covered[which], of_twenty[which] = sum(inside), sum(inside[:20])
         with capsys.disabled():
             print(
                 f"\nnoise, {which}: {results[0].n} days, mean IC {values.mean():+.4f}, between seeds "
-                f"{values.std(ddof=1):.4f}; 0 inside {covered[which]} of 100 intervals, {of_twenty[which]} of the first 20"
+                f"{values.std(ddof=1):.4f}; 0 inside {inside[which].mean():.1%} of {len(values)} intervals, by twenty: "
+                f"{' '.join(map(str, inside[which].reshape(-1, 20).sum(axis=1)))}"
             )
         assert abs(values.mean()) < 3.0 * values.std(ddof=1) / np.sqrt(len(values))
     for which in ("5 sessions", "21 sessions, days that do not overlap"):
-        assert covered[which] >= 85
-        assert of_twenty[which] >= 17
+        assert inside[which].mean() >= 0.92
+        assert (inside[which].reshape(-1, 20).sum(axis=1) >= 17).sum() >= TWENTIES - 1
 
 
 def test_scores_that_know_nothing_move_as_they_like() -> None:

@@ -51,8 +51,8 @@ class UniversesParams(StageParams):
     stability_model_id: str = setting("stability-embedding-v1", "model of the soft-target classes and their risk")
     stability_variant: str = setting("v0", "their variant", variant_of="soft_target_classes")
     regime_model_id: str = setting("num-regime-core-v1", "model of the regimes whose risk counts")
-    regime_variant: str = setting("v0", "variant of the regimes' risk", variant_of="regimes")
-    risk_variant: str = setting("v0", "variant of the risk of state changes", variant_of="state_change_risk")
+    regime_risk_variant: str = setting("v0", "variant of that risk", variant_of="state_change_risk")
+    stability_risk_variant: str = setting("v0", "variant of the risk of state changes", variant_of="state_change_risk")
     risk_horizon_steps: int = setting(1, "sessions ahead of the risk of state changes")
     profile_variant: str = setting("v0", "variant of the profiles (PROFILE_CORE_V0)", variant_of="joint_embeddings")
     min_history: int = setting(_MODEL.min_history, "least sessions with a price among the trailing 252")
@@ -114,15 +114,13 @@ def _classes(params: UniversesParams) -> dict[str, Any]:
 
 
 def _stab_risk(params: UniversesParams) -> dict[str, Any]:
-    return {"engine": "stability", "model_id": params.stability_model_id, **_risk(params), "entity_type": INSTRUMENT}
+    where = {"engine": "stability", "model_id": params.stability_model_id, "entity_type": INSTRUMENT}
+    return {**where, "variant": params.stability_risk_variant, "horizon_steps": params.risk_horizon_steps}
 
 
 def _regime_risk(params: UniversesParams) -> dict[str, Any]:
-    return {"engine": "regime", "model_id": params.regime_model_id, **_risk(params)}
-
-
-def _risk(params: UniversesParams) -> dict[str, Any]:
-    return {"variant": params.risk_variant, "horizon_steps": params.risk_horizon_steps}
+    where = {"engine": "regime", "model_id": params.regime_model_id}
+    return {**where, "variant": params.regime_risk_variant, "horizon_steps": params.risk_horizon_steps}
 
 
 def _profiles(params: UniversesParams) -> dict[str, Any]:
