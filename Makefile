@@ -5,6 +5,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Files of tests side by side, a file in one process: its lakes are built once.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint soak bench docs clean
@@ -24,7 +26,7 @@ demo: $(STAMP) ## install, then the main job on a synthetic market, into ./lake
 	$(BIN)/prometheus demo
 
 test: $(STAMP) ## install, then the ordinary test suite
-	$(BIN)/python -m pytest -m "not soak and not bench"
+	$(BIN)/python -m pytest -m "not soak and not bench" $(PARALLEL)
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
@@ -33,7 +35,7 @@ lint: $(STAMP) ## ruff and mypy
 
 soak: $(STAMP) ## long evidence: faults, fuzz, studies
 	$(BIN)/python -m pytest -m soak
-	$(BIN)/python -m pytest -m "not soak and not bench" --cov=prometheus --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -m "not soak and not bench" $(PARALLEL) --cov=prometheus --cov-report=term --cov-fail-under=90
 
 bench: $(STAMP) ## ratios against limits and peers
 	$(BIN)/python -m pytest -m bench -s
