@@ -10,6 +10,7 @@ from prometheus.cli.config import markets_from, node_of, params_for
 from prometheus.errors import MissingInputError
 from prometheus.lake import Lake
 from prometheus.runtime import RunOptions, RunSummary, StageParams, Upcoming, progress_for, run_stage
+from prometheus.runtime.memory import release_memory
 from prometheus.runtime.params import canonical_json, request_of
 from prometheus.runtime.progress import Progress
 from prometheus.runtime.stage import Stage
@@ -86,6 +87,8 @@ def run_steps(
         summaries.append(summary)
         if summary.interrupted:
             break
+        if summary.done:
+            release_memory()
     return summaries
 
 

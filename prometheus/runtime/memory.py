@@ -1,0 +1,33 @@
+"""Giving memory back between stages."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import gc
+from collections.abc import Callable
+
+import pyarrow as pa
+
+
+def release_memory() -> None:
+    """Return freed memory to the system.
+
+    Allocators keep what a stage has freed, torn into pieces that the next one cannot always use: a chain of stages
+    would need the sum of what its stages leave behind. Arrow's pool and the C library's arenas are asked to let go;
+    where the library has no such call (macOS, musl) its own policy stands.
+    """
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@functools.cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    try:
+        found: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # TypeError: Windows has no CDLL of the process itself
+        return None
+    return found
