@@ -23,7 +23,7 @@ from prometheus.lake.digest import feed_rows, new_digest, sort_rows
 from prometheus.lake.predicates import Where, condition
 from prometheus.lake.reader import FILE_INDEX, pruning_predicate, source_sql
 from prometheus.lake.session import create_views, new_connection
-from prometheus.lake.states import StateCache, TableStates, row_groups, states_of_files
+from prometheus.lake.states import HASHED_AT_ONCE, StateCache, TableStates, row_groups, states_of_files
 from prometheus.lake.tables import Location, TableHandles
 from prometheus.lake.validation import conform, validate
 from prometheus.lake.versions import Delivery, Silent, Terms, versions_to_write
@@ -139,12 +139,13 @@ class Lake:
         declared = contract(table)
         predicate = pruning_predicate(declared, None, where or {})
         h = new_digest()
-        for files in self._partitions(declared, predicate):
+        at_once = 256 if "as_of_date" in declared.partition_by else 1  # files; a year's are as large as 250 days'
+        for files in self._partitions(declared, predicate, at_once):
             rows = self._run(source_sql(declared, files, where=where, every_version=True), declared)
             feed_rows(h, sort_rows(rows, declared), declared)
         return str(h.hexdigest())
 
-    def _partitions(self, declared: TableContract, predicate: str, at_once: int = 256) -> Iterator[list[str]]:
+    def _partitions(self, declared: TableContract, predicate: str, at_once: int) -> Iterator[list[str]]:
         """Files of whole partitions, in partition order, some at a time: digesting holds few of them in memory."""
         base = len(self.location.table_uri(declared.name))
         files = sorted((uri[base:].rpartition("/")[0], uri) for uri in self._handles.files(declared.name, predicate))
@@ -165,8 +166,9 @@ class Lake:
         declared = contract(table)
         files = self._handles.files(declared.name, pruning_predicate(declared, None, where or {}))
         if set(where or {}) - set(declared.partition_by):
-            rows = self._run(source_sql(declared, files, where=where, every_version=True), declared)
-            return TableStates.of(row_groups(rows))
+            # Batch by batch: fifteen years of rows that say why would be gigabytes at once.
+            rows = self.stream(source_sql(declared, files, where=where, every_version=True), batch_rows=HASHED_AT_ONCE)
+            return TableStates.of(row_groups(conform(pa.table(batch), declared) for batch in rows))
         folder = self.location.path
         return states_of_files(
             files,

@@ -11,7 +11,7 @@ the cache can be thrown away at any time.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ FilesRead = Callable[[Sequence[str]], pa.Table]
 """Rows of some files; with the column ``file_index``, the place of each row's file among them."""
 
 _FILES_AT_ONCE = 128  # twice that are held: some are read while those before them are hashed
+HASHED_AT_ONCE = 65_536
+"""Rows of a batch whose sums are not kept."""
 _SCHEMA = {"file": pl.String, "day": pl.Date, "known": pl.Int64, "state": pl.UInt64}
 _EVER = np.iinfo(np.int64).min
 
@@ -113,9 +115,10 @@ def _summed(files: Sequence[str], rows: pa.Table) -> pl.DataFrame:
     )
 
 
-def row_groups(rows: pa.Table) -> pl.DataFrame:
-    """Sum row hashes by day and instant."""
-    return _dated(rows).group_by("day", "known").agg(pl.col("state").sum())
+def row_groups(batches: Iterable[pa.Table]) -> pl.DataFrame:
+    """Sum row hashes by day and instant, batch by batch."""
+    sums = [_dated(rows).group_by("day", "known").agg(pl.col("state").sum()) for rows in batches]
+    return pl.concat(sums) if sums else pl.DataFrame(schema={n: t for n, t in _SCHEMA.items() if n != "file"})
 
 
 def _dated(rows: pa.Table) -> pl.DataFrame:

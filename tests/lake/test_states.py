@@ -155,8 +155,21 @@ def test_rows_are_hashed_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> No
 def test_files_are_read_some_at_a_time_and_summed_each(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     days = days_from(DAY, 7)
     lake.deliver("prices_daily", price_rows(days, ["A", "B"]))
-    by_rows = states.TableStates.of(states.row_groups(lake.read("prices_daily", every_version=True)))
+    by_rows = states.TableStates.of(states.row_groups([lake.read("prices_daily", every_version=True)]))
     monkeypatch.setattr(states, "_FILES_AT_ONCE", 3)
     by_files = lake.states("prices_daily")
     np.testing.assert_array_equal(by_files.days, np.array(days, dtype="datetime64[D]"))
     np.testing.assert_array_equal(by_files.states, by_rows.states)
+
+
+def test_a_condition_on_rows_is_answered_batch_by_batch(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = days_from(DAY, 40)
+    lake.deliver("prices_daily", price_rows(days, ["A", "B", "C"]))
+    at = np.array(days, dtype="datetime64[D]")
+    only = {"instrument_id": ["A", "C"]}
+    whole = lake.states("prices_daily", only).between(at, at).tolist()
+    monkeypatch.setattr("prometheus.lake.lake.HASHED_AT_ONCE", 7)
+    assert lake.states("prices_daily", only).between(at, at).tolist() == whole
+    each = [lake.states("prices_daily", {"instrument_id": [name]}).between(at, at) for name in ("A", "C")]
+    assert (each[0] + each[1]).tolist() == whole
+    assert len(lake.states("prices_daily", {"instrument_id": ["nobody"]}).days) == 0
