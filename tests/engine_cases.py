@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from prometheus.lake import Lake, contract
 from prometheus.runtime import RunOptions
-from prometheus.stages.portfolio.portfolios import MODEL_IDS
+from prometheus.stages.portfolio.params import MODEL_IDS
 from tests.demo_lakes import run
 from tests.engine_worlds import DEAD, FIRST, LAST, MARKET_ID, MUTE, NAMES, THIN, UPSTREAM
 from tests.risk_books import hold_what_trades

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prometheus.cli.stage_command import script, stage_main
-from prometheus.stages.portfolio.portfolios import MODEL_IDS, PORTFOLIOS
+from prometheus.stages.portfolio.params import MODEL_IDS
+from prometheus.stages.portfolio.portfolios import PORTFOLIOS
 
 
 def main(argv: Sequence[str] | None = None) -> int:

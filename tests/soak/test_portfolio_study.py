@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from prometheus.engines.portfolio import BACKENDS, MeanVariance
 from prometheus.lake import Lake
-from prometheus.stages.portfolio.portfolios import MODEL_IDS
+from prometheus.stages.portfolio.params import MODEL_IDS
 from tests.portfolio_problems import check_kept, check_turnover, random_limits, random_problem
 from tests.studies import lake_of, make
 

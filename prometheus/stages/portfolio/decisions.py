@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -13,10 +12,8 @@ from numpy.typing import NDArray
 from prometheus.engines.portfolio import MEAN_VARIANCE, NO_SECTOR, UNITS, Allocation, Problem
 from prometheus.engines.universe import CORE, SATELLITE
 from prometheus.runtime import Output, StageReader
+from prometheus.stages.portfolio.params import PortfoliosParams
 from prometheus.stages.portfolio.returns import KnownCovariances
-
-if TYPE_CHECKING:
-    from prometheus.stages.portfolio.portfolios import PortfoliosParams
 
 SCORES = "instrument_scores"
 CASH = "CASH"

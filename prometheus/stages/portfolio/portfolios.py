@@ -12,8 +12,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,101 +23,21 @@ from numpy.typing import NDArray
 from prometheus.clock import Markets
 from prometheus.engines.portfolio import (
     BACKENDS,
-    INVERSE_VOLATILITY,
     MEAN_VARIANCE,
-    SCORE_PROPORTIONAL,
     UNITS,
-    InverseVolatility,
-    Limits,
     MeanVariance,
-    PortfolioBackend,
-    ScoreProportional,
 )
-from prometheus.errors import MissingInputError, RequestError
+from prometheus.errors import MissingInputError
 from prometheus.lake import contract
-from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope, selection, setting
-from prometheus.runtime.params import StageParams
+from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope
 from prometheus.stages.cuts import first_day
 from prometheus.stages.numeric.embeddings import NumericEmbeddingsParams, markets_asked
 from prometheus.stages.portfolio.decisions import CASH, DECISION, SCORES, decide
+from prometheus.stages.portfolio.params import EVERY, MODEL_IDS, PortfoliosParams
 from prometheus.stages.portfolio.returns import HISTORY_DAYS
 
 TABLE, MEMBERS = "target_portfolios", "universe_members"
 NO_UNIVERSE = "no_universe"
-
-EVERY = {"day": 0, "week": 6, "month": 30}
-"""Calendar days from a session back to the one its portfolio was decided on, at most, by rebalance rule."""
-
-MODEL_IDS = {backend: f"portfolio-{backend.replace('_', '-')}-v1" for backend in BACKENDS}
-
-
-@dataclass(frozen=True)
-class PortfoliosParams(StageParams):
-    """Parameters of portfolios."""
-
-    model_id: str = setting(MODEL_IDS[SCORE_PROPORTIONAL], "name the rows go by")
-    backend: str = setting("", "what decides; what the name says when empty", choices=BACKENDS)
-    portfolio: str = setting("CORE", "name of the portfolio; its id is the market's and this one")
-    universe: str = setting("CORE", "name of the universe held from")
-    universe_model_id: str = setting("universe-basic-v1", "model of the universe")
-    universe_variant: str = setting("v0", "its variant", variant_of=MEMBERS)
-    horizon_days: int = setting(21, "sessions ahead of the expected returns and volatilities")
-    assessment_model_id: str = setting("assessment-context-v1", "model of the expected returns")
-    assessment_variant: str = setting("v0", "their variant", variant_of=SCORES)
-    satellites: bool = setting(True, "hold the tier SATELLITE too")
-    max_weight: float = setting(0.10, "most of one name")
-    max_sector_weight: float = setting(0.35, "most of one sector")
-    rebalance: str = setting(
-        "week", "decide every day, or on the first session of each week or month", choices=tuple(EVERY)
-    )
-    max_turnover: float = setting(0.10, "most bought, and most sold, at a rebalance of mean_variance; 1 is no limit")
-    risk_aversion: float = setting(3.0, "of mean_variance: return a year that half a unit of variance must bring")
-    infer_splits: bool = setting(False, "correct jumps that look like unrecorded splits instead of masking them")
-    market_id: tuple[str, ...] = selection((), "market; repeat for several; all in the lake when none")
-
-    def __post_init__(self) -> None:
-        # Each name has a v0 of its own, so what its rows are made by follows from it.
-        if not self.backend:
-            named = [b for b, model_id in MODEL_IDS.items() if model_id == self.model_id]
-            object.__setattr__(self, "backend", named[0] if named else SCORE_PROPORTIONAL)
-        if not self.portfolio or "/" in self.portfolio:
-            raise RequestError(f"a portfolio needs a name without slashes; got {self.portfolio!r}")
-        _ = self.limits, self.chosen
-
-    @property
-    def limits(self) -> Limits:
-        """What every portfolio keeps."""
-        turnover = self.max_turnover if self.backend == MEAN_VARIANCE else 1.0
-        return Limits(self.max_weight, self.max_sector_weight, turnover)
-
-    @property
-    def chosen(self) -> PortfolioBackend:
-        """The backend as configured."""
-        backends: dict[str, Callable[[], PortfolioBackend]] = {
-            SCORE_PROPORTIONAL: ScoreProportional,
-            INVERSE_VOLATILITY: InverseVolatility,
-            MEAN_VARIANCE: lambda: MeanVariance(self.risk_aversion),
-        }
-        return backends[self.backend]()
-
-    @property
-    def remembers(self) -> bool:
-        """Whether a decision depends on the one before."""
-        return self.limits.max_turnover < 1.0
-
-    @property
-    def scores(self) -> dict[str, Any]:
-        """Which assessment scores count."""
-        where = {"model_id": self.assessment_model_id, "variant": self.assessment_variant}
-        return {**where, "horizon_days": self.horizon_days}
-
-    def portfolio_id(self, market_id: str) -> str:
-        """Id of a market's portfolio."""
-        return f"{market_id}_{self.portfolio}"
-
-    def universe_id(self, market_id: str) -> str:
-        """Id of the universe it is held from."""
-        return f"{market_id}_{self.universe}"
 
 
 def _universe(params: PortfoliosParams) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from prometheus.engines.universe import EXCLUSIONS, NONE, TIERS, Listed, Selection
 from prometheus.lake import contract
-
-if TYPE_CHECKING:
-    from prometheus.stages.portfolio.universes import UniversesParams
+from prometheus.stages.portfolio.params import UniversesParams
 
 BACKEND = "basic"
 

@@ -7,10 +7,8 @@ which, the summary counts it.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,80 +18,21 @@ from numpy.typing import NDArray
 
 from prometheus.clock import Markets
 from prometheus.engines.stability import CLASSES
-from prometheus.engines.universe import NONE, BasicUniverseModel, Listed
-from prometheus.errors import MissingInputError, RequestError
+from prometheus.engines.universe import NONE, Listed
+from prometheus.errors import MissingInputError
 from prometheus.lake import contract
 from prometheus.lake.predicates import literal
 from prometheus.opportunity import CsvLambdaClusterScoreProvider
-from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope, selection, setting
-from prometheus.runtime.params import StageParams, file
+from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope
 from prometheus.stages.cuts import check_prices
 from prometheus.stages.numeric.embeddings import NumericEmbeddingsParams, markets_asked
 from prometheus.stages.numeric.windows import INSTRUMENT, MARKET
+from prometheus.stages.portfolio.params import UniversesParams
 from prometheus.stages.portfolio.universe_rows import noted, universe_rows
 from prometheus.stages.portfolio.universe_trading import HISTORY_DAYS, trading_as_known
 
 TABLE = "universe_members"
 NOBODY_LISTED = "nobody_listed"
-
-_MODEL = BasicUniverseModel()
-
-
-@dataclass(frozen=True)
-class UniversesParams(StageParams):
-    """Parameters of universes."""
-
-    model_id: str = setting("universe-basic-v1", "name the rows go by")
-    universe: str = setting("CORE", "name of the universe; its id is the market's and this one")
-    horizon_days: int = setting(21, "sessions ahead of the assessment scores")
-    assessment_model_id: str = setting("assessment-context-v1", "model of the assessment scores")
-    assessment_variant: str = setting("v0", "their variant", variant_of="instrument_scores")
-    stability_model_id: str = setting("stability-embedding-v1", "model of the soft-target classes and their risk")
-    stability_variant: str = setting("v0", "their variant", variant_of="soft_target_classes")
-    regime_model_id: str = setting("num-regime-core-v1", "model of the regimes whose risk counts")
-    regime_risk_variant: str = setting("v0", "variant of that risk", variant_of="state_change_risk")
-    stability_risk_variant: str = setting("v0", "variant of the risk of state changes", variant_of="state_change_risk")
-    risk_horizon_steps: int = setting(1, "sessions ahead of the risk of state changes")
-    profile_variant: str = setting("v0", "variant of the profiles (PROFILE_CORE_V0)", variant_of="joint_embeddings")
-    min_history: int = setting(_MODEL.min_history, "least sessions with a price among the trailing 252")
-    min_adv: float = setting(_MODEL.min_adv, "least median money traded a session over the trailing 63")
-    min_price: float = setting(_MODEL.min_price, "least last close")
-    max_fragility: float = setting(_MODEL.max_fragility, "soft-target score above which a TARGETABLE name is left out")
-    profile_max_age: int = setting(_MODEL.profile_max_age, "calendar days a company's profile may be old; 0: unasked")
-    assessment_weight: float = setting(_MODEL.assessment_weight, "weight of the assessment score")
-    stability_weight: float = setting(_MODEL.stability_weight, "weight of minus the soft-target score")
-    liquidity_weight: float = setting(_MODEL.liquidity_weight, "weight of log money traded")
-    lambda_score_weight: float = setting(
-        _MODEL.lambda_score_weight, "weight of predicted opportunity density", flag="--lambda-weight"
-    )
-    lambda_predictions: str = file("", "CSV of predicted opportunity density by cluster and date")
-    experiment_id: str = setting("", "experiment whose predictions count; the file's only one when empty")
-    lambda_score_column: str = setting("lambda_hat", "column of the predictions that is the score")
-    a_stab: float = setting(_MODEL.a_stab, "share of the score that a certain fall into TARGETABLE or BREAKER takes")
-    a_reg: float = setting(_MODEL.a_reg, "share of the score that a certain CRISIS or RISK_OFF takes")
-    max_names: int = setting(_MODEL.max_names, "most names held")
-    core_names: int = setting(_MODEL.core_names, "names of these in the tier CORE")
-    max_sector_share: float = setting(_MODEL.max_sector_share, "most names of one sector, as a share of those held")
-    market_id: tuple[str, ...] = selection((), "market; repeat for several; all in the lake when none")
-
-    def __post_init__(self) -> None:
-        _ = self.model
-        if not self.universe or "/" in self.universe:
-            raise RequestError(f"a universe needs a name without slashes; got {self.universe!r}")
-        if self.lambda_score_weight and not self.lambda_predictions:
-            raise RequestError(
-                f"opportunity density has weight {self.lambda_score_weight} and no predictions; give them with "
-                "--lambda-predictions F.csv"
-            )
-
-    @property
-    def model(self) -> BasicUniverseModel:
-        """The model as configured."""
-        return BasicUniverseModel(**{f.name: getattr(self, f.name) for f in dataclasses.fields(BasicUniverseModel)})
-
-    def universe_id(self, market_id: str) -> str:
-        """Id of a market's universe."""
-        return f"{market_id}_{self.universe}"
 
 
 def _provider(params: UniversesParams) -> CsvLambdaClusterScoreProvider | None:

@@ -16,7 +16,7 @@ from prometheus.lake import Lake, contract
 from prometheus.runtime import RunOptions
 from prometheus.runtime.withdrawal import latest_lineage, withdraw
 from prometheus.scripts.backfill_portfolios import main
-from prometheus.stages.portfolio.portfolios import MODEL_IDS, PortfoliosParams
+from prometheus.stages.portfolio.params import MODEL_IDS, PortfoliosParams
 from tests.demo_lakes import run, sql
 from tests.engine_worlds import DEAD, DELISTED, FIRST, LAST, MARKET_ID
 from tests.scored_worlds import GIVEN as SCORED

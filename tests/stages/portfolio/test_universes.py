@@ -17,7 +17,7 @@ from prometheus.errors import BadDataError, MissingInputError, RequestError
 from prometheus.lake import Lake, contract
 from prometheus.runtime import RunOptions
 from prometheus.scripts.backfill_universes import main
-from prometheus.stages.portfolio.universes import UniversesParams
+from prometheus.stages.portfolio.params import UniversesParams
 from tests.demo_lakes import run, sql
 from tests.engine_worlds import DEAD, DELISTED, LAST, MARKET_ID, MUTE, NAMES, SCALED
 from tests.scored_worlds import GIVEN
