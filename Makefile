@@ -5,8 +5,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Files of tests side by side, a file in one process: its lakes are built once.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# Files of tests side by side, a file in one process (its lakes are built once), the long audit first.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint soak bench docs clean
