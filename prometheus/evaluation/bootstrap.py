@@ -87,7 +87,7 @@ def expanded_tail(tail: float, blocks: float) -> float:
     """Share of draws to leave out at either end, so that an interval of few blocks is as wide as Student's.
 
     Resampled means of ``k`` independent values vary by ``(k - 1) / k`` too little, and percentiles are those of a known
-    variance: the plain interval of 10 values holds the truth 85 times in 100 where 95 are promised. Hesterberg's
+    variance: the plain interval of 10 normal values holds the truth 89 times in 100 where 95 are promised. Hesterberg's
     correction takes the percentiles at ``Phi(-sqrt(k / (k - 1)) t)`` with ``t`` of ``k - 1`` degrees of freedom; here
     ``k`` counts blocks, because values inside one repeat each other.
 

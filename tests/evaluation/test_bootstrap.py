@@ -131,12 +131,13 @@ def test_few_values_get_the_interval_of_student() -> None:
 
 
 def test_intervals_of_few_values_cover() -> None:
+    """Plain percentiles of ten values hold the truth in 89 of 100 trials; what is promised is 95."""
     rng = np.random.default_rng(12)
     inside = 0
-    for _ in range(400):
+    for _ in range(2_000):
         low, high = mean_interval(rng.standard_normal(10), Bootstrap(mean_block=1.0, draws=600))
         inside += low <= 0.0 <= high
-    assert inside / 400 >= 0.92
+    assert inside / 2_000 >= 0.92
 
 
 def test_many_blocks_need_no_correction_and_one_gets_all_draws() -> None:
