@@ -23,7 +23,7 @@ from prometheus.lake.digest import feed_rows, new_digest, sort_rows
 from prometheus.lake.predicates import Where, condition
 from prometheus.lake.reader import FILE_INDEX, pruning_predicate, source_sql
 from prometheus.lake.session import create_views, new_connection
-from prometheus.lake.states import HASHED_AT_ONCE, StateCache, TableStates, row_groups, states_of_files
+from prometheus.lake.states import StateCache, TableStates, states_of_files
 from prometheus.lake.tables import Location, TableHandles
 from prometheus.lake.validation import conform, validate
 from prometheus.lake.versions import Delivery, Silent, Terms, versions_to_write
@@ -33,6 +33,8 @@ Dates = tuple[dt.date, dt.date]
 
 DEFAULT_ROOT = "./lake"
 ROOT_VARIABLE = "PROMETHEUS_LAKE"
+HASHED_AT_ONCE = 65_536
+"""Rows read together where all of a table's rows are hashed."""
 
 
 @dataclass(frozen=True)
@@ -161,22 +163,31 @@ class Lake:
     def states(self, table: str, where: Where | None = None) -> TableStates:
         """State of a table by day and instant of knowledge: what staleness is decided on.
 
-        Conditions on partition columns choose among files, whose sums are kept; others are answered from the rows.
+        Conditions on partition columns choose among files; of others every one has its own sums of a file, all kept.
         """
         declared = contract(table)
         files = self._handles.files(declared.name, pruning_predicate(declared, None, where or {}))
-        if set(where or {}) - set(declared.partition_by):
-            # Batch by batch: fifteen years of rows that say why would be gigabytes at once.
-            rows = self.stream(source_sql(declared, files, where=where, every_version=True), batch_rows=HASHED_AT_ONCE)
-            return TableStates.of(row_groups(conform(pa.table(batch), declared) for batch in rows))
+        within = {column: (where or {})[column] for column in sorted(set(where or {}) - set(declared.partition_by))}
+
+        def rows_of(some: Sequence[str]) -> Iterator[pa.Table]:
+            columns = [*declared.schema.names, FILE_INDEX]
+            sql = source_sql(declared, some, columns=columns, where=within, every_version=True)
+            # Fifteen years of rows that say why would be gigabytes at once; a file's rows may come alone.
+            batches: list[pa.RecordBatch] = []
+            for batch in self.stream(sql, batch_rows=HASHED_AT_ONCE):
+                batches.append(batch)
+                if sum(b.num_rows for b in batches) >= HASHED_AT_ONCE:
+                    yield pa.Table.from_batches(batches)
+                    batches = []
+            if batches:
+                yield pa.Table.from_batches(batches)
+
         folder = self.location.path
         return states_of_files(
             files,
             lambda: self._handles.files(declared.name),
-            StateCache(folder / "cache" / "states" if folder is not None else None, declared.name),
-            lambda some: self.query(
-                f"{source_sql(declared, some, columns=[*declared.schema.names, FILE_INDEX], every_version=True)}"
-            ),
+            StateCache(folder / "cache" / "states" if folder is not None else None, declared.name, condition(within)),
+            rows_of,
         )
 
     def days(self, table: str) -> NDArray[np.datetime64]:

@@ -4,14 +4,15 @@ Every row counts with a hash of its content (:mod:`.row_hashes`), under its ``as
 versions, its ``known_at``. What an output day may use is then a sum over a rectangle: rows dated inside the declared
 history and known by the day's cut-off. A correction known later falls outside the rectangles of the days before it.
 
-Files are immutable, so their sums are kept in ``cache/states`` under the files' names and every row is hashed once;
-the cache can be thrown away at any time.
+Files are immutable, so their sums are kept in ``cache/states`` under the files' names, those of the whole table and
+those under each condition on rows that was asked for: no row is hashed twice for one question. The cache can be thrown
+away at any time.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +20,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import xxhash
 from numpy.typing import NDArray
 
 from prometheus.lake.row_hashes import row_hashes
 
-FilesRead = Callable[[Sequence[str]], pa.Table]
-"""Rows of some files; with the column ``file_index``, the place of each row's file among them."""
+FilesRead = Callable[[Sequence[str]], Iterator[pa.Table]]
+"""Rows of some files, batch by batch; with the column ``file_index``, the place of each row's file among them."""
 
-_FILES_AT_ONCE = 128  # twice that are held: some are read while those before them are hashed
-HASHED_AT_ONCE = 65_536
-"""Rows of a batch whose sums are not kept."""
 _SCHEMA = {"file": pl.String, "day": pl.Date, "known": pl.Int64, "state": pl.UInt64}
 _EVER = np.iinfo(np.int64).min
 
@@ -52,8 +51,8 @@ class TableStates:
 
     @classmethod
     def of(cls, groups: pl.DataFrame) -> TableStates:
-        """Build from columns day, known (microseconds, or the least integer) and state."""
-        total = groups.group_by("day", "known").agg(pl.col("state").sum()).sort("day", "known")
+        """Build from columns day (null: nothing to count), known (microseconds, or the least integer) and state."""
+        total = groups.drop_nulls("day").group_by("day", "known").agg(pl.col("state").sum()).sort("day", "known")
         known = total["known"].to_numpy().astype("datetime64[us]")  # the least integer is NaT
         return cls(total["day"].to_numpy().astype("datetime64[D]"), known, total["state"].to_numpy())
 
@@ -89,36 +88,34 @@ class TableStates:
 
 
 def file_groups(files: Sequence[str], read: FilesRead) -> Iterator[pl.DataFrame]:
-    """Hash the rows of files and sum them by file, day and instant."""
-    batches = [list(files[start : start + _FILES_AT_ONCE]) for start in range(0, len(files), _FILES_AT_ONCE)]
-    with ThreadPoolExecutor(1, thread_name_prefix="states") as pool:
-        upcoming = [pool.submit(read, batches[0])] if batches else []
-        for number, some in enumerate(batches):
-            rows = upcoming.pop().result()
-            if number + 1 < len(batches):
-                upcoming.append(pool.submit(read, batches[number + 1]))
-            yield _summed(some, rows)
+    """Hash the rows of files and sum them by file, day and instant, batch by batch.
 
-
-def _summed(files: Sequence[str], rows: pa.Table) -> pl.DataFrame:
-    place = rows["file_index"].to_numpy()
-    return (
-        _dated(rows.drop_columns(["file_index"]))
-        .with_columns(pl.Series("place", place.astype(np.int64)))
-        .group_by("place", "day", "known")
-        .agg(pl.col("state").sum())
-        .join(
-            pl.DataFrame({"file": [_name(f) for f in files]}).with_row_index("place").cast({"place": pl.Int64}),
-            "place",
+    A file may come in several batches. One without rows comes once, last, with no day, so that it counts as read.
+    """
+    names = pl.DataFrame({"file": [_name(f) for f in files]}).with_row_index("place").cast({"place": pl.Int64})
+    seen = np.zeros(len(files), dtype=np.bool_)
+    for rows in _ahead(read(files)):
+        place = rows["file_index"].to_numpy().astype(np.int64)
+        seen[place] = True
+        yield (
+            _dated(rows.drop_columns(["file_index"]))
+            .with_columns(pl.Series("place", place))
+            .group_by("place", "day", "known")
+            .agg(pl.col("state").sum())
+            .join(names, "place")
+            .select(list(_SCHEMA))
         )
-        .select(list(_SCHEMA))
-    )
+    empty = names.filter(pl.Series(~seen))
+    yield empty.select("file", *(pl.lit(None, kind).alias(n) for n, kind in _SCHEMA.items() if n != "file"))
 
 
-def row_groups(batches: Iterable[pa.Table]) -> pl.DataFrame:
-    """Sum row hashes by day and instant, batch by batch."""
-    sums = [_dated(rows).group_by("day", "known").agg(pl.col("state").sum()) for rows in batches]
-    return pl.concat(sums) if sums else pl.DataFrame(schema={n: t for n, t in _SCHEMA.items() if n != "file"})
+def _ahead(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Batches in turn, each read while the one before it is worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="states") as pool:
+        upcoming = pool.submit(next, batches, None)
+        while (rows := upcoming.result()) is not None:
+            upcoming = pool.submit(next, batches, None)
+            yield rows
 
 
 def _dated(rows: pa.Table) -> pl.DataFrame:
@@ -133,17 +130,20 @@ def _name(uri: str) -> str:
 
 
 class StateCache:
-    """Sums of files already read, in one small Parquet file a table.
+    """Sums of files already read, in one small Parquet file for a table and a condition.
 
     Parameters
     ----------
     folder : Path or None
         Where it is kept; nothing is kept without one.
     table : str
+    only : str, optional
+        The condition, as SQL, that rows had to meet to be counted.
     """
 
-    def __init__(self, folder: Path | None, table: str) -> None:
-        self._path = folder / f"{table}.parquet" if folder is not None else None
+    def __init__(self, folder: Path | None, table: str, only: str = "true") -> None:
+        name = table if only == "true" else f"{table}-{xxhash.xxh3_64_hexdigest(only.encode())}"
+        self._path = folder / f"{name}.parquet" if folder is not None else None
 
     def load(self) -> pl.DataFrame:
         """Read what is held; nothing when there is none or it cannot be read."""

@@ -152,24 +152,50 @@ def test_rows_are_hashed_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> No
     assert sorted(set(held["file"])) == sorted(Path(f).name for f in lake._handles.files("prices_daily"))
 
 
-def test_files_are_read_some_at_a_time_and_summed_each(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    days = days_from(DAY, 7)
-    lake.deliver("prices_daily", price_rows(days, ["A", "B"]))
-    by_rows = states.TableStates.of(states.row_groups([lake.read("prices_daily", every_version=True)]))
-    monkeypatch.setattr(states, "_FILES_AT_ONCE", 3)
-    by_files = lake.states("prices_daily")
-    np.testing.assert_array_equal(by_files.days, np.array(days, dtype="datetime64[D]"))
-    np.testing.assert_array_equal(by_files.states, by_rows.states)
-
-
-def test_a_condition_on_rows_is_answered_batch_by_batch(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_may_come_in_several_batches(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     days = days_from(DAY, 40)
     lake.deliver("prices_daily", price_rows(days, ["A", "B", "C"]))
     at = np.array(days, dtype="datetime64[D]")
     only = {"instrument_id": ["A", "C"]}
-    whole = lake.states("prices_daily", only).between(at, at).tolist()
+    wanted = [lake.states("prices_daily", where).between(at, at).tolist() for where in (None, only)]
+    shutil.rmtree(Path(lake.location.root) / "cache")
     monkeypatch.setattr("prometheus.lake.lake.HASHED_AT_ONCE", 7)
-    assert lake.states("prices_daily", only).between(at, at).tolist() == whole
+    assert [lake.states("prices_daily", where).between(at, at).tolist() for where in (None, only)] == wanted
     each = [lake.states("prices_daily", {"instrument_id": [name]}).between(at, at) for name in ("A", "C")]
-    assert (each[0] + each[1]).tolist() == whole
-    assert len(lake.states("prices_daily", {"instrument_id": ["nobody"]}).days) == 0
+    assert (each[0] + each[1]).tolist() == wanted[1]
+
+
+def test_sums_under_a_condition_are_kept_by_themselves(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.deliver("prices_daily", price_rows(days_from(DAY, 3), ["A", "B"]))
+    hashed: list[int] = []
+    true = states.row_hashes
+
+    def noted(rows: pa.Table) -> NDArray[np.uint64]:
+        hashed.append(rows.num_rows)
+        return true(rows)
+
+    monkeypatch.setattr(states, "row_hashes", noted)
+    asked = [None, {"instrument_id": "A"}, {"instrument_id": ["A", "B"]}, {"instrument_id": "B", "volume": 1.0}]
+    first = [lake.states("prices_daily", where).between(None, WHOLE).tolist() for where in asked]
+    assert sum(hashed) == 6 + 3 + 6 + 0
+    hashed.clear()
+    again = [
+        Lake.open(lake.location.root).states("prices_daily", where).between(None, WHOLE).tolist() for where in asked
+    ]
+    assert (again, hashed) == (first, [])
+    assert first[0] == first[2] != first[1]
+    lake.deliver("prices_daily", price_rows([DAY], ["B"], close=7.0))
+    assert lake.states("prices_daily", asked[1]).between(None, WHOLE).tolist() == first[1]
+    assert sum(hashed) == 1, "of the file that was written again, the rows asked for"
+
+
+def test_files_without_a_row_asked_for_are_read_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.deliver("prices_daily", price_rows(days_from(DAY, 3), ["A"]))
+    nobody = {"instrument_id": ["nobody"]}
+    assert len(lake.states("prices_daily", nobody).days) == 0
+
+    def unread(*_: object, **__: object) -> None:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(lake, "stream", unread)
+    assert len(lake.states("prices_daily", nobody).days) == 0
