@@ -35,8 +35,13 @@ def universe_rows(
     listed: Listed,
     selection: Selection,
 ) -> pa.Table:
-    """Rows in the order of ``facts``, which is that of ``listed`` and ``selection``."""
+    """Rows of names as ``facts``, ``listed`` and ``selection`` have them, put in storage order.
+
+    They are sorted before the JSON is written: of a year of names it is most of the memory, and a copy of it, sorted,
+    would be as much again.
+    """
     n = len(listed)
+    order = facts.select(pl.arg_sort_by("instrument_id", "as_of_date")).to_series()
     schema = contract("universe_members").schema
     dates = facts["as_of_date"].to_numpy().astype("datetime64[D]")
     frame = pl.DataFrame(
@@ -53,17 +58,21 @@ def universe_rows(
             "score": _numbers(selection.score),
             "rank": _counts(selection.rank, selection.rank > 0),
             "excluded_by": _words(selection.excluded_by, EXCLUSIONS),
-            "reasons": reasons(params, facts, selection),
             "backend": pl.repeat(BACKEND, n, eager=True),
             "reason": _missing(listed, selection, noted(params)),
         }
-    )
+    )[order].with_columns(_as_json(_numbers_behind(params, facts, selection)[order]))
     table: pa.Table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     return table.select(schema.names).cast(schema)
 
 
-def reasons(params: UniversesParams, facts: pl.DataFrame, selection: Selection) -> pl.Series:
+def _as_json(numbers: pl.DataFrame) -> pl.Series:
     """JSON objects with sorted keys; floats in their shortest exact form, what is not known as null."""
+    every = pl.struct(sorted(numbers.columns))
+    return numbers.select(every.struct.json_encode().alias("reasons"))["reasons"]
+
+
+def _numbers_behind(params: UniversesParams, facts: pl.DataFrame, selection: Selection) -> pl.DataFrame:
     model = params.model
     passed = selection.rank > 0
     numbers: dict[str, Any] = {
@@ -109,9 +118,7 @@ def reasons(params: UniversesParams, facts: pl.DataFrame, selection: Selection) 
         "core_names": model.core_names,
         "max_sector_share": model.max_sector_share,
     }
-    every = {**numbers, **{k: pl.repeat(v, facts.height, eager=True) for k, v in settings.items()}}
-    frame = pl.DataFrame({k: every[k] for k in sorted(every)})
-    return frame.select(pl.struct(pl.all()).struct.json_encode().alias("reasons"))["reasons"]
+    return pl.DataFrame({**numbers, **{k: pl.repeat(v, facts.height, eager=True) for k, v in settings.items()}})
 
 
 def _missing(listed: Listed, selection: Selection, asked: dict[str, str]) -> pl.Series:
