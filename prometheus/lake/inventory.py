@@ -19,6 +19,7 @@ from pyarrow import fs as pafs
 
 from prometheus.errors import BadDataError
 from prometheus.lake.contract import TableContract
+from prometheus.lake.drift import nullability_drift, structural_drift
 from prometheus.lake.lake import Lake
 
 LOG = "_delta_log"
@@ -147,54 +148,9 @@ def take_inventory(lake: Lake, table: str) -> TableInventory | None:
 
 
 def schema_drift(lake: Lake, declared: TableContract) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Where a stored table differs from its contract.
-
-    Returns
-    -------
-    structural : tuple of str
-        Columns, types and partitions that differ: its rows cannot be read as the contract's.
-    nullability : tuple of str
-        Columns that may be null on one side only.
-    """
+    """Where a stored table differs from its contract: in what it is made of, and in which columns may be null."""
     handle = lake._handles.open(declared.name)
-    if handle is None:
-        return (), ()
-    stored = {f.name: f for f in pa.schema(handle.schema().to_arrow())}
-    wanted = {f.name: f for f in declared.schema}
-    structural = [f"{name} is missing" for name in wanted if name not in stored]
-    structural += [f"{name} is not declared" for name in stored if name not in wanted]
-    both = [name for name in wanted if name in stored]
-    structural += [
-        f"{name} is {stored[name].type}, declared {wanted[name].type}"
-        for name in both
-        if not _same_type(stored[name].type, wanted[name].type)
-    ]
-    partitions = tuple(handle.metadata().partition_columns)
-    if partitions != declared.partition_by:
-        structural.append(
-            f"partitioned by {', '.join(partitions) or 'nothing'}, declared {', '.join(declared.partition_by)}"
-        )
-    loose = {True: "may be null", False: "must not be null"}
-    nullability = [
-        f"{name} {loose[stored[name].nullable]}, declared: {loose[wanted[name].nullable]}"
-        for name in both
-        if stored[name].nullable != wanted[name].nullable
-    ]
-    return tuple(structural), tuple(nullability)
-
-
-def _same_type(one: pa.DataType, other: pa.DataType) -> bool:
-    """Equal but for the nullability of list elements and struct fields, which files do not keep."""
-    return bool(_loose(one).equals(_loose(other)))
-
-
-def _loose(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_list(kind):
-        return pa.list_(pa.field("element", _loose(kind.value_type)))
-    if pa.types.is_struct(kind):
-        fields = (kind.field(i) for i in range(kind.num_fields))
-        return pa.struct([pa.field(f.name, _loose(f.type)) for f in fields])
-    return kind
+    return (structural_drift(handle, declared), nullability_drift(handle, declared)) if handle is not None else ((), ())
 
 
 def files_of(lake: Lake, table: str, handle: DeltaTable) -> pafs.FileSystem:

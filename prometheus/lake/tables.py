@@ -12,9 +12,10 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from prometheus.errors import BadDataError, RequestError, StorageError
+from prometheus.errors import BadDataError, ContractError, RequestError, StorageError
 from prometheus.lake.contract import TableContract
 from prometheus.lake.contracts import contract
+from prometheus.lake.drift import structural_drift
 
 _TABLE_SETTINGS = {
     # Files are found by partition; min/max statistics of a vector would only swell the log.
@@ -132,7 +133,8 @@ class TableHandles:
         held = own.get(declared.name)
         if held is None:
             with self._lock:  # two threads that made it side by side would count as a conflict
-                held = own[declared.name] = _Held.of(self.open(declared.name) or self.create(declared))
+                table = self._as_declared(declared.name) or self.create(declared)
+                held = own[declared.name] = _Held.of(table)
         else:
             held = own[declared.name] = self._refreshed(held, declared.name)
         return held.handle
@@ -184,7 +186,7 @@ class TableHandles:
     def _current(self, name: str) -> DeltaTable | None:
         held = self._handles.get(name)
         if held is None:
-            table = self.open(name)
+            table = self._as_declared(name)
             if table is None:
                 return None
             held = _Held.of(table)
@@ -192,6 +194,23 @@ class TableHandles:
             held = self._refreshed(held, name)
         self._handles[name] = held
         return held.handle
+
+    def _as_declared(self, name: str) -> DeltaTable | None:
+        """Open a table whose rows can be read as its contract's.
+
+        Raises
+        ------
+        ContractError
+            Naming what differs.
+        """
+        table = self.open(name)
+        drift = structural_drift(table, contract(name)) if table is not None else ()
+        if drift:
+            raise ContractError(
+                f"{self.location.table_uri(name)} is not as this version declares {name}: {'; '.join(drift)}. Read it "
+                "with the version of prometheus that wrote it, or build the table in a new lake"
+            )
+        return table
 
     def _refreshed(self, held: _Held, name: str) -> _Held:
         """Bring a handle to the current version, or open another in its place."""

@@ -48,7 +48,8 @@ class Replacing:
     partitions : mapping of str to collection
         Values of partition columns whose rows may go, for days that turned out empty.
     keys : mapping of str to collection
-        Rows in those partitions that match every column are taken out before the new ones go in.
+        Rows in those partitions that match every column are taken out before the new ones go in. A partition column
+        may be among them.
     like : mapping of str to str
         Further text columns whose whole value must match a regular expression (RE2), where writers share partitions.
     """
@@ -210,7 +211,7 @@ def partition_predicate(rows: pa.Table, declared: TableContract, replacing: Sequ
     where: dict[str, list[Scalar]] = {}
     for column in declared.partition_by:
         values = set(pc.unique(rows.column(column)).to_pylist())
-        values.update(*(area.partitions.get(column, ()) for area in replacing))
+        values.update(*(area.partitions.get(column, area.keys.get(column, ())) for area in replacing))
         where[column] = sorted(values)
     return condition(where)
 

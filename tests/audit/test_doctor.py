@@ -244,7 +244,7 @@ def test_a_table_of_another_shape(root: Path) -> None:
     sentence = only(report, "contract", table="regimes").sentence
     for words in ("backend is missing", "mood is not declared", "confidence is string, declared double"):
         assert words in sentence
-    assert "partitioned by region, declared as_of_year" in sentence
+    assert "partitioned by region, declared model_id, variant, as_of_year" in sentence
     assert any("rows not read" in note for note in report.notes)
 
 

@@ -98,6 +98,16 @@ def test_a_partition_can_become_empty(lake: Lake) -> None:
     assert keys(lake) == set()
 
 
+def test_partition_columns_may_be_named_among_the_keys(lake: Lake) -> None:
+    """A surface that turned out empty goes, and the one beside it in no predicate stays."""
+    lake.upsert(TABLE, window_rows([DAY], ["A"]))
+    lake.upsert(TABLE, window_rows([DAY], ["A"], variant="w21"))
+    surface = {"model_id": ["num-regime-core-v1"], "variant": ["v0"], "entity_type": ["INSTRUMENT"]}
+    lake.upsert(TABLE, window_rows([], []), replacing=Replacing({"as_of_date": [DAY]}, surface))
+    assert lake.count(TABLE, where={"variant": "v0"}) == 0
+    assert lake.count(TABLE, where={"variant": "w21"}) == 1
+
+
 def test_variants_do_not_touch_each_other(lake: Lake) -> None:
     lake.upsert(TABLE, window_rows([DAY], ["A"], seed=1))
     lake.upsert(TABLE, window_rows([DAY], ["A"], seed=2, variant="w21"))

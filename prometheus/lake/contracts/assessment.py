@@ -31,7 +31,7 @@ INSTRUMENT_SCORES = TableContract(
         Column("reason", TEXT, "why basic stood in, or what the score does without", nullable=True),
     ),
     key=("instrument_id", "as_of_date", "horizon_days", "model_id", "variant"),
-    partition_by=("as_of_year",),
+    partition_by=("model_id", "variant", "as_of_year"),
     table_class="vintage",
     layer="engines",
 )

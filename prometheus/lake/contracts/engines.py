@@ -38,7 +38,7 @@ REGIMES = TableContract(
         Column("regime_embedding", VECTOR, "the embedding in R^384 the head was shown"),
     ),
     key=("region", "as_of_date", "proxy", "model_id", "variant"),
-    partition_by=("as_of_year",),
+    partition_by=("model_id", "variant", "as_of_year"),
     table_class="vintage",
     layer="engines",
 )
@@ -112,7 +112,7 @@ REGIME_TRANSITIONS = TableContract(
         Column("to_label", TEXT, "the regime of as_of_date"),
     ),
     key=("region", "as_of_date", "proxy", "model_id", "variant"),
-    partition_by=("as_of_year",),
+    partition_by=("model_id", "variant", "as_of_year"),
     table_class="vintage",
     layer="engines",
 )

@@ -27,7 +27,7 @@ UNIVERSE_MEMBERS = TableContract(
         Column("reason", TEXT, "which of the score's inputs were missing", nullable=True),
     ),
     key=("universe_id", "instrument_id", "as_of_date", "model_id", "variant"),
-    partition_by=("as_of_year",),
+    partition_by=("model_id", "variant", "as_of_year"),
     table_class="vintage",
     layer="engines",
 )
@@ -54,7 +54,7 @@ TARGET_PORTFOLIOS = TableContract(
         Column("reason", TEXT, "why another backend stood in", nullable=True),
     ),
     key=("portfolio_id", "instrument_id", "as_of_date", "model_id", "variant"),
-    partition_by=("as_of_year",),
+    partition_by=("model_id", "variant", "as_of_year"),
     table_class="vintage",
     layer="engines",
 )

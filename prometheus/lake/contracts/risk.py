@@ -33,7 +33,7 @@ BOOK_TARGETS = TableContract(
         Column("reason", TEXT, "rules that could not be tried on the name, for want of what", nullable=True),
     ),
     key=("book_id", "instrument_id", "as_of_date", "model_id", "variant"),
-    partition_by=("as_of_year",),
+    partition_by=("model_id", "variant", "as_of_year"),
     table_class="vintage",
     layer="engines",
 )
@@ -56,7 +56,7 @@ RISK_ACTIONS = TableContract(
         Column("reason", TEXT, "always null: what could not be tried stands in the report", nullable=True),
     ),
     key=("book_id", "instrument_id", "as_of_date", "step", "model_id", "variant"),
-    partition_by=("as_of_year",),
+    partition_by=("model_id", "variant", "as_of_year"),
     table_class="vintage",
     layer="engines",
 )
@@ -110,7 +110,7 @@ PORTFOLIO_RISK_REPORTS = TableContract(
         Column("reason", TEXT, "what was not known, and what stood in for it", nullable=True),
     ),
     key=("book_id", "as_of_date", "model_id", "variant"),
-    partition_by=("as_of_year",),
+    partition_by=("model_id", "variant", "as_of_year"),
     table_class="vintage",
     layer="engines",
 )

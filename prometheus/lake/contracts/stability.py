@@ -43,7 +43,7 @@ STABILITY_VECTORS = TableContract(
         *_SAYS,
     ),
     key=("entity_type", "entity_id", "as_of_date", "model_id", "variant"),
-    partition_by=("as_of_year",),
+    partition_by=("model_id", "variant", "as_of_year"),
     table_class="vintage",
     layer="engines",
 )
@@ -58,7 +58,7 @@ SOFT_TARGET_CLASSES = TableContract(
         *_SAYS,
     ),
     key=("entity_type", "entity_id", "as_of_date", "model_id", "variant"),
-    partition_by=("as_of_year",),
+    partition_by=("model_id", "variant", "as_of_year"),
     table_class="vintage",
     layer="engines",
 )

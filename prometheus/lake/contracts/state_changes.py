@@ -33,7 +33,7 @@ STATE_CHANGE_RISK = TableContract(
         Column("reason", TEXT, "why past transitions say nothing and smoothing alone speaks", nullable=True),
     ),
     key=("engine", "entity_type", "entity_id", "as_of_date", "horizon_steps", "model_id", "variant"),
-    partition_by=("engine", "as_of_year"),
+    partition_by=("engine", "model_id", "variant", "as_of_year"),
     table_class="vintage",
     layer="engines",
 )
