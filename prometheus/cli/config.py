@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -72,24 +73,33 @@ def compose(job: str, overrides: Sequence[str] = ()) -> Any:
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
             return hydra_compose(config_name=job, overrides=list(overrides))
-    except composition_errors() as error:
+    except Exception as error:
+        if not does_not_compose(error):
+            raise
         sentence = composition_sentence(error)
         raise RequestError(f"the configuration overrides {list(overrides)} do not fit: {sentence}") from None
 
 
-def composition_errors() -> tuple[type[Exception], ...]:
-    """What is raised when a configuration does not compose."""
+def does_not_compose(error: BaseException) -> bool:
+    """Whether an error says that a configuration does not compose.
+
+    A group that is given no name (``space=null``) Hydra refuses with a ``ValueError`` of its own.
+    """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    return HydraException, OmegaConfBaseException
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return True
+    raised_in = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)][-1:]
+    return isinstance(error, ValueError) and any(name.startswith("hydra.") for name in raised_in)
 
 
 def composition_sentence(error: BaseException) -> str:
     """Say in one line why a configuration does not compose, without the search path and the library's own hints."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     end = next((i for i, line in enumerate(lines) if line.startswith(_LIBRARY_HINTS)), len(lines))
-    return " ".join(lines[:end] or [type(error).__name__])
+    said = " ".join(lines[:end] or [type(error).__name__])
+    return f"{said}; space=regime_context, say, names a file of conf/space" if type(error) is ValueError else said
 
 
 _LIBRARY_HINTS = ("To append to your config", "Config search path", "full_key:", "object_type", "See https:", "Key '")

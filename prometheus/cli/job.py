@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from prometheus.cli.command import EXIT_INTERRUPTED
-from prometheus.cli.config import composition_errors, composition_sentence
+from prometheus.cli.config import composition_sentence, does_not_compose
 from prometheus.errors import RequestError
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -33,7 +33,9 @@ def run_job(main: Callable[[], Any]) -> int:
         return leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except composition_errors() as error:
+    except Exception as error:
+        if not does_not_compose(error):
+            raise
         print(f"error: the configuration does not fit: {composition_sentence(error)}", file=sys.stderr)
         return RequestError.exit_code
     return max(_codes, default=0)

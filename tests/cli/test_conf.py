@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from prometheus.cli.command import add_stage_flags
-from prometheus.cli.config import NODES, compose, conf_dir, markets_from, node_of, params_for
+from prometheus.cli.config import NODES, compose, conf_dir, does_not_compose, markets_from, node_of, params_for
 from prometheus.cli.demo import load_synthetic
 from prometheus.cli.stage_command import stage_parser
 from prometheus.clock import DEFAULT_MARKETS
@@ -204,3 +204,12 @@ def test_every_parameter_but_nested_ones_has_a_flag(name: str) -> None:
     add_stage_flags(parser, declared.params)  # a second stage with the same parameters adds none twice
     names = list(itertools.chain.from_iterable(a.option_strings for a in parser._actions))
     assert len(names) == len(set(names))
+
+
+def test_only_what_hydra_raises_says_that_a_configuration_does_not_compose() -> None:
+    """A ValueError of ours is a bug, and is never dressed up as a wrong request."""
+    with pytest.raises(RequestError, match="names a file of conf/space"):
+        compose("backfill", ["space=null"])
+    with pytest.raises(ValueError, match="seven") as ours:
+        int("seven")
+    assert not does_not_compose(ours.value)

@@ -120,6 +120,7 @@ def test_jobs_are_modules_too_and_refuse_with_2(files: Path, tmp_path: Path) -> 
     for done, sentence in (
         (job("backfill", f"lake={tmp_path}"), "range is missing"),
         (job("backfill", f"lake={tmp_path}", "nonsense=1", DECEMBER), "Could not override 'nonsense'"),
+        (job("backfill", f"lake={tmp_path}", "space=NULL", DECEMBER), "names a file of conf/space"),
         (job("ingest", f"lake={tmp_path}", "source=magic", f"path={files}"), "there is no ingest map 'magic'"),
     ):
         assert (done.returncode, done.stdout) == (2, "")

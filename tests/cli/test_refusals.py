@@ -97,6 +97,11 @@ WRONG = {
         f"{DAY} --overrides encoder/text=magic",
         "Could not find 'encoder/text/magic'",
     ),
+    "a group without a name": (
+        "backfill_text_embeddings",
+        f"{DAY} --overrides encoder/text=null",
+        "Got NoneType; space=regime_context, say, names a file of conf/space",
+    ),
     "an override of the wrong type": (
         "run_numeric_regime",
         f"{DAY} --overrides engine.regime.seed=seven",
