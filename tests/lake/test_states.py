@@ -19,6 +19,20 @@ DAY = dt.date(2020, 1, 2)
 WHOLE = np.array([dt.date(2021, 1, 1)], dtype="datetime64[D]")
 
 
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Rows hashed, call by call."""
+    counted: list[int] = []
+    true = states.row_hashes
+
+    def noted(rows: pa.Table) -> NDArray[np.uint64]:
+        counted.append(rows.num_rows)
+        return true(rows)
+
+    monkeypatch.setattr(states, "row_hashes", noted)
+    return counted
+
+
 def day_state(lake: Lake, day: dt.date) -> int:
     at = np.array([day], dtype="datetime64[D]")
     return int(lake.states("prices_daily").between(at, at)[0])
@@ -131,16 +145,8 @@ def test_a_condition_within_files_is_answered_from_the_rows(lake: Lake) -> None:
     assert (np.array(of("A"), np.uint64) + np.array(of("B"), np.uint64) == whole).all()
 
 
-def test_rows_are_hashed_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_hashed_once(lake: Lake, hashed: list[int]) -> None:
     lake.deliver("prices_daily", price_rows(days_from(DAY, 3), ["A"]))
-    hashed: list[int] = []
-    true = states.row_hashes
-
-    def noted(rows: pa.Table) -> NDArray[np.uint64]:
-        hashed.append(rows.num_rows)
-        return true(rows)
-
-    monkeypatch.setattr(states, "row_hashes", noted)
     first = lake.states("prices_daily")
     again = Lake.open(lake.location.root).states("prices_daily")
     assert hashed == [3], "sums of files once read are kept"
@@ -165,16 +171,8 @@ def test_a_file_may_come_in_several_batches(lake: Lake, monkeypatch: pytest.Monk
     assert (each[0] + each[1]).tolist() == wanted[1]
 
 
-def test_sums_under_a_condition_are_kept_by_themselves(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sums_under_a_condition_are_kept_by_themselves(lake: Lake, hashed: list[int]) -> None:
     lake.deliver("prices_daily", price_rows(days_from(DAY, 3), ["A", "B"]))
-    hashed: list[int] = []
-    true = states.row_hashes
-
-    def noted(rows: pa.Table) -> NDArray[np.uint64]:
-        hashed.append(rows.num_rows)
-        return true(rows)
-
-    monkeypatch.setattr(states, "row_hashes", noted)
     asked = [None, {"instrument_id": "A"}, {"instrument_id": ["A", "B"]}, {"instrument_id": "B", "volume": 1.0}]
     first = [lake.states("prices_daily", where).between(None, WHOLE).tolist() for where in asked]
     assert sum(hashed) == 6 + 3 + 6 + 0
