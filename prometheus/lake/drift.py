@@ -21,9 +21,8 @@ def structural_drift(handle: DeltaTable, declared: TableContract) -> tuple[str, 
     ]
     partitions = tuple(handle.metadata().partition_columns)
     if partitions != declared.partition_by:
-        found.append(
-            f"partitioned by {', '.join(partitions) or 'nothing'}, declared {', '.join(declared.partition_by)}"
-        )
+        names = [", ".join(columns) or "nothing" for columns in (partitions, declared.partition_by)]
+        found.append(f"partitioned by {names[0]}, declared {names[1]}")
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -158,15 +159,40 @@ def test_rows_are_hashed_once(lake: Lake, hashed: list[int]) -> None:
     assert sorted(set(held["file"])) == sorted(Path(f).name for f in lake._handles.files("prices_daily"))
 
 
-def test_a_file_may_come_in_several_batches(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_may_come_in_several_batches() -> None:
+    """Rows one by one, files mixed up and one of them empty: sums of each file are those of its rows."""
+    days = days_from(DAY, 3)
+    rows = price_rows(days, ["A", "B", "C"])
+    files = [f"somewhere/{name}.parquet" for name in ("first", "empty", "last")]
+    place = np.array([0, 2, 2] * len(days))
+
+    def singly(some: Sequence[str]) -> Iterator[pa.Table]:
+        assert some == files
+        marked = rows.append_column("file_index", pa.array(place))
+        yield from (marked.slice(i, 1) for i in range(len(place)))
+
+    groups = pl.concat(states.file_groups(files, singly))
+    hashes = states.row_hashes(rows)
+    wanted = {name: int(hashes[place == i].sum()) for i, name in ((0, "first"), (2, "last"))}
+    found = groups.drop_nulls("day").group_by("file").agg(pl.col("state").sum())
+    assert dict(found.iter_rows()) == {f"{name}.parquet": total for name, total in wanted.items()}
+    assert groups.filter(pl.col("day").is_null())["file"].to_list() == ["empty.parquet"]
+    total = states.TableStates.of(groups)
+    np.testing.assert_array_equal(total.days, np.array(days, dtype="datetime64[D]"))
+    assert total.states.sum() == hashes.sum()
+
+
+def test_what_is_read_together_does_not_matter(lake: Lake, monkeypatch: pytest.MonkeyPatch, hashed: list[int]) -> None:
     days = days_from(DAY, 40)
     lake.deliver("prices_daily", price_rows(days, ["A", "B", "C"]))
     at = np.array(days, dtype="datetime64[D]")
     only = {"instrument_id": ["A", "C"]}
     wanted = [lake.states("prices_daily", where).between(at, at).tolist() for where in (None, only)]
+    calls = len(hashed)
     shutil.rmtree(Path(lake.location.root) / "cache")
     monkeypatch.setattr("prometheus.lake.lake.HASHED_AT_ONCE", 7)
     assert [lake.states("prices_daily", where).between(at, at).tolist() for where in (None, only)] == wanted
+    assert len(hashed) - calls > 2 * calls, "in more batches than before"
     each = [lake.states("prices_daily", {"instrument_id": [name]}).between(at, at) for name in ("A", "C")]
     assert (each[0] + each[1]).tolist() == wanted[1]
 
