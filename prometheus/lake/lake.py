@@ -190,10 +190,19 @@ class Lake:
             rows_of,
         )
 
-    def days(self, table: str) -> NDArray[np.datetime64]:
-        """Days that hold any row of a table partitioned by day, ascending; answered from the log alone."""
-        marks = (uri.rpartition("/as_of_date=")[2][:10] for uri in self._handles.files(contract(table).name))
-        return np.unique(np.array(list(marks), dtype="datetime64[D]"))
+    def days(self, table: str, where: Where | None = None) -> NDArray[np.datetime64]:
+        """Days that hold any row, ascending; the log alone says them where days are partitions and so are conditions.
+
+        Every version counts, withdrawn ones included.
+        """
+        declared = contract(table)
+        if {"as_of_date", *(where or {})} <= set(declared.partition_by):
+            files = self._handles.files(declared.name, pruning_predicate(declared, None, where or {}))
+            days = [uri.rpartition("/as_of_date=")[2][:10] for uri in files]
+        else:
+            rows = self.source(table, columns=["as_of_date"], where=where, every_version=True)
+            days = self.query(f"SELECT DISTINCT as_of_date FROM ({rows})")["as_of_date"].to_pylist()
+        return np.unique(np.array(days, dtype="datetime64[D]"))
 
     # -- reading --
 

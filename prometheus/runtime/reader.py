@@ -131,6 +131,10 @@ class StageReader:
                 raise
         return block.result()
 
+    def days(self, table: str, where: Mapping[str, Any] | None = None) -> NDArray[np.datetime64]:
+        """Days that hold any row of a declared input; see :meth:`prometheus.lake.Lake.days`."""
+        return self._lake.days(self._declared(table), where)
+
     def days_done(self, stage: str, variant: str, scope: str) -> set[dt.date]:
         """Days that lineage calls complete for some scope of a stage.
 

@@ -55,9 +55,8 @@ def new_week_ends(
 
 def first_day(reader: StageReader, table: str, where: Mapping[str, Any] | None = None) -> dt.date:
     """First ``as_of_date`` a table (or some of its partitions) holds; the end of time when it holds nothing."""
-    held = reader.source(table, columns=["as_of_date"], where=where, every_version=True)
-    first: dt.date | None = reader.query(f"SELECT min(as_of_date) AS first FROM ({held})")["first"][0].as_py()
-    return first or dt.date.max
+    days = reader.days(table, where)
+    return days[0].item() if days.size else dt.date.max
 
 
 def check_prices(reader: StageReader, first: dt.date, last: dt.date) -> None:
@@ -68,8 +67,8 @@ def check_prices(reader: StageReader, first: dt.date, last: dt.date) -> None:
     MissingInputError
         Naming the last day before the range that has some, and the first after it.
     """
-    held = reader.source("prices_daily", columns=["as_of_date"], dates=(first, last), every_version=True)
-    if reader.query(f"SELECT 1 FROM ({held}) LIMIT 1").num_rows == 0:
+    held = reader.days("prices_daily")
+    if not ((held >= np.datetime64(first)) & (held <= np.datetime64(last))).any():
         every = reader.source("prices_daily", columns=["as_of_date"], every_version=True)
         raise MissingInputError(
             f"there are no prices between {first} and {last}{days_around(reader, every, first, last)}; bring them with "

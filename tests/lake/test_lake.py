@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import Lake
+from prometheus.lake.contracts import contract
 from tests.lake_rows import days_from, price_rows, window_rows
 
 DAY = dt.date(2024, 1, 2)
 WINDOWS = "numeric_window_embeddings"
+
+
+def return_rows(days: list[dt.date], ids: list[str]) -> pa.Table:
+    row = {"as_of_year": 2024, "market_id": "US_EQ", "variant": "v0", "simple_return": 0.0, "log_return": 0.0}
+    rows = [{**row, "instrument_id": i, "as_of_date": day} for day, i in zip(days, ids, strict=True)]
+    return pa.Table.from_pylist(rows, contract("returns_daily").schema)
 
 
 def test_a_lake_is_found_where_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +85,32 @@ def test_days_that_hold_rows(lake: Lake) -> None:
     assert lake.days("prices_daily").size == 0
     lake.upsert("prices_daily", price_rows([DAY, DAY + dt.timedelta(3)], ["A", "B"]))
     np.testing.assert_array_equal(lake.days("prices_daily"), np.array(["2024-01-02", "2024-01-05"], "datetime64[D]"))
+
+
+@pytest.mark.parametrize(
+    ("table", "where", "scans", "days"),
+    [
+        (WINDOWS, {}, 0, ["2024-01-02", "2024-01-05"]),
+        (WINDOWS, {"variant": "v2"}, 0, ["2024-01-05"]),
+        (WINDOWS, {"variant": ["v1", "v2"], "as_of_date": DAY}, 0, ["2024-01-02"]),
+        (WINDOWS, {"variant": "v3"}, 0, []),
+        (WINDOWS, {"entity_id": "B"}, 1, ["2024-01-05"]),
+        (WINDOWS, {"variant": "v1", "entity_id": "B"}, 1, []),
+        ("returns_daily", {}, 1, ["2024-01-02", "2024-01-03"]),
+        ("returns_daily", {"instrument_id": "B"}, 1, ["2024-01-03"]),
+    ],
+)
+def test_days_are_asked_of_the_log_where_it_tells_them(
+    lake: Lake, table: str, where: dict[str, Any], scans: int, days: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.upsert(WINDOWS, window_rows([DAY], ["A"], variant="v1"))
+    lake.upsert(WINDOWS, window_rows([DAY + dt.timedelta(3)], ["A", "B"], variant="v2"))
+    lake.upsert("returns_daily", return_rows([DAY, DAY + dt.timedelta(1)], ["A", "B"]))
+    asked: list[str] = []
+    query = lake.query
+    monkeypatch.setattr(lake, "query", lambda sql: asked.append(sql) or query(sql))
+    np.testing.assert_array_equal(lake.days(table, where), np.array(days, "datetime64[D]"))
+    assert len(asked) == scans
 
 
 def test_an_older_version_is_read_as_it_was(lake: Lake) -> None:
