@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 EMBEDDING_DIM = 384
 """Width of every embedding: numeric, text and joint vectors live in R^384."""
 
+_TAKEN_AT_ONCE = 256
+"""Vectors on their way from one block to another; they stay in the processor's cache."""
+
 
 def to_list_array(vectors: NDArray[np.float32]) -> pa.Array:
     """Wrap a block of vectors as an Arrow list column, without a copy when it is C-contiguous float32.
@@ -58,4 +61,39 @@ def from_list_array(column: pa.Array | pa.ChunkedArray, dim: int = EMBEDDING_DIM
             f"a vector column holds {values.size} values in {len(column)} rows; each row must hold {dim}"
         )
     block: NDArray[np.float32] = values.reshape(len(column), dim).astype(np.float32, copy=False)
+    return block
+
+
+def vectors_at(column: pa.ChunkedArray, at: NDArray[np.int64], dim: int = EMBEDDING_DIM) -> NDArray[np.float32]:
+    """Vectors of a list column at some places; zeros where a place is -1.
+
+    What a query brings comes in chunks: each is taken from where it lies, and never joined to the others first.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+        Lists of ``dim`` float32 values, m in all.
+    at : ndarray of int64, shape (n,)
+        Places in the column, or -1.
+    dim : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n, dim)
+
+    Raises
+    ------
+    ContractError
+        When any vector is not exactly ``dim`` wide.
+    """
+    block = np.empty((len(at), dim), dtype=np.float32)
+    block[at < 0] = 0.0
+    begin = 0
+    for chunk in column.chunks:
+        held = from_list_array(chunk, dim)
+        mine = np.flatnonzero((at >= begin) & (at < begin + len(held)))
+        for start in range(0, len(mine), _TAKEN_AT_ONCE):
+            rows = mine[start : start + _TAKEN_AT_ONCE]
+            block[rows] = held[at[rows] - begin]
+        begin += len(held)
     return block

@@ -76,7 +76,7 @@ class SimpleAverageJointModel:
         Returns
         -------
         ndarray of the shape of a branch, float32
-            Summed in float64 in branch order, each row on its own, and rounded once.
+            Summed in float64 in branch order, each row on its own, and rounded once; a branch alone is its average.
 
         Raises
         ------
@@ -96,6 +96,10 @@ class SimpleAverageJointModel:
         total = self.total_weights(mask)
         if len(total) != n:
             raise ValueError(f"present must have shape ({n}, {len(rows)}); got {mask.shape}")
+        if len(rows) == 1:
+            if not np.isfinite(rows[0]).all():
+                _refuse_not_finite(rows, mask)
+            return (rows[0].astype(np.float32, copy=False) + np.float32(0.0)).reshape(shape)  # no zero keeps a sign
         averaged = np.empty((n, shape[-1]), dtype=np.float32)
         sums, terms = np.empty((2, min(n, _BLOCK), shape[-1]))
         for start in range(0, n, _BLOCK):

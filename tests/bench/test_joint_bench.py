@@ -4,10 +4,9 @@ Stability states of 500 names over 504 sessions, from windows alone. The limit i
 chunk by chunk through the lake, and one plain Delta write a chunk of the very rows, partitioned and compressed alike.
 The stage joins, averages, describes, validates and digests besides, commits by replacing partitions and keeps its books.
 
-Processor time is compared: two threads and a busy machine say little of it on the clock. The target is 1.6 times; what
-was measured is 1.7, so the limit asserted is 2. The first surface made of some branches costs more than the next: it
-reads and hashes every branch row once besides, so that it can be told later whether it is stale. That came to 2.2; the
-limit is 2.6.
+Processor time is compared: two threads and a busy machine say little of it on the clock. The limit is 1.6 times; 1.5
+was measured. The first surface made of some branches costs more than the next: it reads and hashes every branch row
+once besides, so that it can be told later whether it is stale. That came to 2.0; the limit is 2.4.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ SESSIONS, ROUNDS = 504, 3
 TABLE, WINDOWS = "joint_embeddings", "numeric_window_embeddings"
 STATES = "joint_stab_fragility_states"
 BRANCH = {"model_id": "num-stab-core-v1", "variant": "v0", "entity_type": "INSTRUMENT"}
-TARGET_RATIO, LIMIT_RATIO, LIMIT_FIRST = 1.6, 2.0, 2.6
+LIMIT_RATIO, LIMIT_FIRST = 1.6, 2.4
 
 
 @dataclass(frozen=True)
@@ -122,8 +121,8 @@ def test_states_against_reading_and_writing(windows_lake: Lake, tmp_path: Path) 
     limit = reading + writing
     print(
         f"\nstability states: {rows:,} rows in {after:.1f} s of processor time = {rows / after:,.0f}/s; reading "
-        f"{reading:.1f} s, writing {writing:.1f} s, ratio {after / limit:.2f} (target {TARGET_RATIO}, limit "
-        f"{LIMIT_RATIO}); the first surface of its branches {first / limit:.2f} (limit {LIMIT_FIRST}); "
+        f"{reading:.1f} s, writing {writing:.1f} s, ratio {after / limit:.2f} (limit {LIMIT_RATIO}); "
+        f"the first surface of its branches {first / limit:.2f} (limit {LIMIT_FIRST}); "
         f"on the clock {statistics.median(c.wall for c in nexts):.1f} s; "
         f"medians of {ROUNDS}; {os.cpu_count()} processors"
     )

@@ -42,13 +42,24 @@ class BranchRows:
         source_dates: NDArray[np.datetime64],
     ) -> BranchRows:
         """Take row ``at[i]`` of what was read for wanted row ``i``; -1 where there is none."""
-        found = at >= 0
         if vectors.size:
             # The last row stands in for none, and is blanked.
             block = vectors.take(at, axis=0, mode="wrap")
-            block[~found] = 0.0
+            block[at < 0] = 0.0
         else:
             block = np.zeros((len(at), EMBEDDING_DIM), dtype=np.float32)
+        return cls.placed(at, block, source_keys, source_dates)
+
+    @classmethod
+    def placed(
+        cls,
+        at: NDArray[np.int64],
+        block: NDArray[np.float32],
+        source_keys: NDArray[np.str_],
+        source_dates: NDArray[np.datetime64],
+    ) -> BranchRows:
+        """As :meth:`picked`, the vectors taken already: ``block[i]`` is that of wanted row ``i``, or zeros."""
+        found = at >= 0
         keys = np.full(len(at), "", dtype=source_keys.dtype if source_keys.size else np.str_)
         dates = np.full(len(at), np.datetime64("NaT"), dtype="datetime64[D]")
         keys[found], dates[found] = source_keys[at[found]], source_dates[at[found]]

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from prometheus.spaces.joint import BranchRows
-from prometheus.vectors import from_list_array
+from prometheus.vectors import vectors_at
 
 Days = NDArray[np.datetime64]
 Names = NDArray[np.str_]
@@ -128,4 +128,4 @@ def joined(
     named = np.array(rows[key_column].to_pylist(), dtype=np.str_)
     at = last_known(wanted.days, keys, dated, named, max_age)
     said = np.char.add(prefix, named) if prefix and len(named) else named
-    return BranchRows.picked(at, from_list_array(rows[vector]), said, dated)
+    return BranchRows.placed(at, vectors_at(rows[vector], at), said, dated)

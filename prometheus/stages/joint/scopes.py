@@ -11,10 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+# json.dumps makes an encoder a call.
+_spelt = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 
 def described(scope: Mapping[str, Any]) -> str:
     """JSON of an ``entity_scope``: sorted keys, no spaces."""
-    return json.dumps(scope, sort_keys=True, separators=(",", ":"))
+    return _spelt(scope)
 
 
 def described_rows(scopes: Mapping[str, pa.Array]) -> pa.StringArray:
@@ -31,7 +34,7 @@ def described_rows(scopes: Mapping[str, pa.Array]) -> pa.StringArray:
     for key in sorted(scopes):
         column = scopes[key]
         encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        spelt = [f"{json.dumps(key)}:{described(value)}" for value in encoded.dictionary.to_pylist()]
+        spelt = [f"{_spelt(key)}:{_spelt(value)}" for value in encoded.dictionary.to_pylist()]
         members.append(pa.array(spelt, pa.string()).take(encoded.indices))
     inside = pc.binary_join_element_wise(*members, ",", null_handling="skip")
     return pc.binary_join_element_wise("{", inside, "}", "")
