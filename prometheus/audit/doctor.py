@@ -96,7 +96,7 @@ def examine(
         drift = list(_drift(lake, table))
         treat(iter(drift), False)
         if any(f.places for f in drift):
-            report.notes.append(f"{table}: rows not read, for their columns are not those of the contract")
+            report.notes.append(f"{table}: rows not read, for the table is not as its contract declares")
             unread.add(table)
             continue
         rows = RowCheck(lake, inventory, sorted(lost), quick=quick)
