@@ -1,4 +1,4 @@
-"""Portfolios as what the rows of a joint space are about."""
+"""Portfolios of a market."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pyarrow as pa
 from prometheus.clock import Markets
 from prometheus.lake.predicates import literal
 from prometheus.runtime import Holding, Input, StageReader
-from prometheus.stages.joint.entities import Answered, Entities, Scopes, markets_asked, sessions_and_cutoffs
+from prometheus.stages.joint.entities.base import Answered, Entities, Scopes, no_names, sessions_and_cutoffs
+from prometheus.stages.joint.entities.names import markets_asked
 from prometheus.stages.joint.rows import Wanted
 from prometheus.stages.joint.scopes import described_rows, repeated
 
@@ -48,7 +49,7 @@ class PortfolioEntities(Entities):
         frame = frame.sort("as_of_date", "entity_id")
         at = np.searchsorted(dates, frame["as_of_date"].to_numpy().astype("datetime64[D]"))
         names = np.array(frame["entity_id"].to_list(), dtype=np.str_)
-        nobody = np.full(len(names), "", dtype=np.str_)
+        nobody = no_names(len(names))
         return Wanted(scope, scope, market.region or "", dates[at], known_by[at], names, names, nobody)
 
     def describe(self, params: Any, reader: StageReader, wanted: Wanted, sources: pa.Array) -> pa.StringArray:
