@@ -105,7 +105,7 @@ def run_stage(
     summary.assumed = {table: words for table, words in assumptions(lake).items() if table in read}
     if options.dry_run:
         if upcoming is not None:
-            upcoming.add(stage, params, plan)
+            upcoming.add(stage, params, plan.todo)
         for line in plan.lines():
             progress.say(line)
         return summary

@@ -10,16 +10,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prometheus.runtime.params import StageParams
 from prometheus.runtime.stage import Stage
-
-if TYPE_CHECKING:
-    from prometheus.runtime.plan import Plan
 
 UPSTREAM = "upstream: "
 """What begins the reason of a day that is up to date now and will not be once the named stages have run."""
@@ -40,9 +37,9 @@ class Upcoming:
 
     _writing: list[_Writing] = field(default_factory=list)
 
-    def add(self, stage: Stage[Any], params: StageParams, plan: Plan) -> None:
-        """Remember a plan."""
-        days = sorted({day for own in plan.todo.values() for day in own})
+    def add(self, stage: Stage[Any], params: StageParams, todo: Mapping[str, Sequence[dt.date]]) -> None:
+        """Remember the days a plan is to make, by scope."""
+        days = sorted({day for own in todo.values() for day in own})
         if days:
             carries = {table: {**said, "variant": params.variant} for table, said in stage.carried(params).items()}
             self._writing.append(_Writing(stage.name, np.array(days, dtype="datetime64[D]"), carries))
