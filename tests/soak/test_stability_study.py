@@ -41,7 +41,7 @@ from prometheus.evaluation import (
 )
 from prometheus.lake import Lake
 from prometheus.spaces.numeric import numeric_model
-from prometheus.spaces.numeric.model import slot_table
+from prometheus.spaces.numeric.layout import slot_table
 from tests.studies import lake_of, windows_on
 
 pytestmark = [pytest.mark.soak, pytest.mark.real]

@@ -2,9 +2,9 @@
 
 from prometheus.spaces.numeric.encode import SKIP_REASONS, WindowResult, encode_windows, iter_encoded
 from prometheus.spaces.numeric.exposures import EXPOSURES
+from prometheus.spaces.numeric.layout import ENTITY_TYPES, fingerprint_of, slot_table, slots
 from prometheus.spaces.numeric.masking import volume_masked, volume_slots, without_volume
 from prometheus.spaces.numeric.model import (
-    ENTITY_TYPES,
     MODELS,
     NUM_PORTFOLIO_CORE_V1,
     NUM_PROFILE_CORE_V1,
@@ -13,8 +13,6 @@ from prometheus.spaces.numeric.model import (
     NUM_STAB_CORE_V1,
     NumericModel,
     numeric_model,
-    slot_table,
-    slots,
 )
 
 __all__ = [
@@ -30,6 +28,7 @@ __all__ = [
     "NumericModel",
     "WindowResult",
     "encode_windows",
+    "fingerprint_of",
     "iter_encoded",
     "numeric_model",
     "slot_table",

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from prometheus.encoders.numeric import NumericEncoder
 from prometheus.market.panel import EntitySeries
 from prometheus.market.rolling import Flags, Floats, Positions
-from prometheus.spaces.numeric.blocks import BLOCKS
+from prometheus.spaces.numeric.layout import BLOCKS
 from prometheus.spaces.numeric.model import NumericModel
 from prometheus.spaces.numeric.slots import Cells
 from prometheus.spaces.numeric.state import SIGMA_FLOOR, SIGMA_MIN_RETURNS, SIGMA_SESSIONS, SeriesState

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prometheus.market.rolling import columns
+from prometheus.spaces.numeric.model import NumericModel
 from prometheus.spaces.numeric.slots import Cells, RowSource, Slot
-
-if TYPE_CHECKING:
-    from prometheus.spaces.numeric.model import NumericModel
 
 LOSS_FLOOR = 0.001
 """Least value at risk, or expected shortfall, whose logarithm is taken."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prometheus.market.fundamentals import CHARACTERISTICS
 from prometheus.market.rolling import columns
+from prometheus.spaces.numeric.model import NumericModel
 from prometheus.spaces.numeric.slots import Cells, RowSource, Slot
-
-if TYPE_CHECKING:
-    from prometheus.spaces.numeric.model import NumericModel
 
 RANK_SPREAD = 0.577
 """Standard deviation of ranks that are uniform in -1..1."""

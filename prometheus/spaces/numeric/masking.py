@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prometheus.market.panel import EntitySeries
-from prometheus.spaces.numeric.model import NumericModel, slot_table
+from prometheus.spaces.numeric.layout import slot_table
+from prometheus.spaces.numeric.model import NumericModel
 
 _OF_VOLUME = ("window.volume[", "stability.illiquidity[", "scales.volume_")
 

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, replace
 
 from prometheus.errors import RequestError
 from prometheus.market.returns import RETURN_HISTORY
-from prometheus.spaces.numeric.blocks import BLOCKS
-from prometheus.spaces.numeric.slots import Slot
 from prometheus.spaces.numeric.state import SIGMA_SESSIONS
-from prometheus.vectors import EMBEDDING_DIM
-
-REVISION = 1
-"""Bumped whenever a slot's formula, floor, centre or spread changes."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +19,7 @@ class NumericModel:
     window : int
         Sessions of the window.
     blocks : tuple of str
-        Names in :data:`~prometheus.spaces.numeric.blocks.BLOCKS`, in the order their slots are laid out.
+        Names in :data:`~prometheus.spaces.numeric.layout.BLOCKS`, in the order their slots are laid out.
     scale_windows : tuple of int
         Sessions the ``scales`` block looks at.
     min_coverage : float
@@ -59,20 +51,6 @@ class NumericModel:
         if window < 2:
             raise RequestError(f"a window of {window} sessions says nothing; {self.model_id} has {self.window}")
         return replace(self, window=window)
-
-    def fingerprint(self) -> dict[str, object]:
-        """Everything that decides the slots' values, for lineage; no data and no library is loaded."""
-        table = [(slot.name, slot.center, slot.spread) for slot in slot_table(self)]
-        return {
-            "model_id": self.model_id,
-            "revision": REVISION,
-            "window": self.window,
-            "blocks": list(self.blocks),
-            "scale_windows": list(self.scale_windows),
-            "min_coverage": self.min_coverage,
-            "max_stale": self.max_stale,
-            "slots": hashlib.blake2b(json.dumps(table).encode(), digest_size=8).hexdigest(),
-        }
 
 
 NUM_REGIME_CORE_V1 = NumericModel(model_id="num-regime-core-v1", window=63, blocks=("window", "scales"))
@@ -117,34 +95,3 @@ def numeric_model(model_id: str) -> NumericModel:
         return MODELS[model_id]
     except KeyError:
         raise RequestError(f"there is no numeric model {model_id!r}; there are {', '.join(sorted(MODELS))}") from None
-
-
-def slot_table(model: NumericModel) -> tuple[Slot, ...]:
-    """Slots of a model in vector order, without the zeros that follow."""
-    return tuple(slot for name in model.blocks for slot in BLOCKS[name].slots(model))
-
-
-def slots(model: NumericModel, entity_type: str = "INSTRUMENT") -> list[str]:
-    """Names of a model's slots in vector order.
-
-    Every entity type has the same slots at the same places, so that a sector can be compared with its members; what an
-    entity type cannot know is 0 there, with a ``known`` slot beside it that says so.
-
-    Raises
-    ------
-    RequestError
-        When the entity type has no numeric windows, or the slots exceed the width of an embedding.
-    """
-    if entity_type not in ENTITY_TYPES:
-        raise RequestError(f"entity type {entity_type!r} has no windows here; use {', '.join(ENTITY_TYPES)}")
-    names = [slot.name for slot in slot_table(model)]
-    if len(names) > EMBEDDING_DIM:
-        raise RequestError(
-            f"{model.model_id} over {model.window} sessions has {len(names)} slots and an embedding {EMBEDDING_DIM}; "
-            "choose a shorter window"
-        )
-    return names
-
-
-ENTITY_TYPES = ("INSTRUMENT", "ISSUER", "SECTOR", "MARKET", "SCENARIO", "PORTFOLIO")
-"""Entity types a numeric window can be about."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +17,9 @@ from prometheus.market.rolling import (
     rolling_drawdown,
     rolling_max,
 )
+from prometheus.spaces.numeric.model import NumericModel
 from prometheus.spaces.numeric.slots import Cells, RowSource, Slot
 from prometheus.spaces.numeric.state import VOLUME_BITS
-
-if TYPE_CHECKING:
-    from prometheus.spaces.numeric.model import NumericModel
 
 RATIO_FLOOR = 0.05
 """Least ratio of a short-run to the long-run volatility: a price that stood still for a week is not infinitely calm."""

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prometheus.market.rolling import Positions, sliding
+from prometheus.spaces.numeric.model import NumericModel
 from prometheus.spaces.numeric.state import SeriesState
-
-if TYPE_CHECKING:
-    from prometheus.spaces.numeric.model import NumericModel
-
 
 T = TypeVar("T", bound=np.generic)
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prometheus.market.rolling import MOMENT_BITS, RETURN_BITS, Fixed, Floats, columns, from_fixed, rolling_max, sliding
+from prometheus.spaces.numeric.model import NumericModel
 from prometheus.spaces.numeric.slots import Cells, RowSource, Slot
-
-if TYPE_CHECKING:
-    from prometheus.spaces.numeric.model import NumericModel
 
 PATHS = 3
 """Numbers per session."""

@@ -26,7 +26,7 @@ from prometheus.lake import contract
 from prometheus.market.fundamentals import HISTORY_DAYS as FUNDAMENTAL_DAYS
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope, selection, setting
 from prometheus.runtime.params import StageParams, canonical_json
-from prometheus.spaces.numeric import numeric_model
+from prometheus.spaces.numeric import fingerprint_of, numeric_model
 from prometheus.stages.cuts import cut_days, first_day
 from prometheus.stages.numeric.embeddings import NumericEmbeddingsParams, markets_asked
 from prometheus.stages.numeric.fundamental_ranks import market_fundamentals
@@ -187,7 +187,7 @@ def _rows(params: EncoderFitsParams, market_id: str, cut: dt.date, fit: PcaFit) 
 
 
 def _fingerprint(params: EncoderFitsParams) -> dict[str, Any]:
-    return {"model": params.windows.model.fingerprint(), "fit": "pca", "revision": 1}
+    return {"model": fingerprint_of(params.windows.model), "fit": "pca", "revision": 1}
 
 
 def _holds(params: EncoderFitsParams, scope: str, markets: Markets) -> dict[str, Holding]:

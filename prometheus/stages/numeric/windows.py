@@ -22,7 +22,7 @@ from prometheus.market.membership import listed_as_known
 from prometheus.market.panel import EntitySeries
 from prometheus.runtime import StageReader, setting
 from prometheus.runtime.params import StageParams
-from prometheus.spaces.numeric import NumericModel, WindowResult, encode_windows, numeric_model
+from prometheus.spaces.numeric import NumericModel, WindowResult, encode_windows, fingerprint_of, numeric_model
 from prometheus.stages.numeric.fundamental_ranks import MarketFundamentals
 
 INSTRUMENT, SECTOR, MARKET, ISSUER = "INSTRUMENT", "SECTOR", "MARKET", "ISSUER"
@@ -66,7 +66,7 @@ class WindowParams(StageParams):
 
 def fingerprint(params: WindowParams) -> dict[str, Any]:
     """What decides a window's values besides the stage's settings."""
-    return {"model": params.model.fingerprint(), "encoder": params.numeric_encoder.descriptor.fingerprint}
+    return {"model": fingerprint_of(params.model), "encoder": params.numeric_encoder.descriptor.fingerprint}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@
 
 References
 ----------
-The slots are those of num-stab-core-v1, see :mod:`prometheus.spaces.numeric.model`.
+The slots are those of num-stab-core-v1, see :mod:`prometheus.spaces.numeric.layout`.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from prometheus.market.panel import EntitySeries
 from prometheus.market.returns import RETURN_HISTORY
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_in_scope
 from prometheus.spaces.numeric import numeric_model
-from prometheus.spaces.numeric.model import slot_table
+from prometheus.spaces.numeric.layout import slot_table
 from prometheus.stages.cuts import cut_days, first_day, new_week_ends
 from prometheus.stages.numeric.embeddings import NumericEmbeddingsParams, markets_asked
 from prometheus.stages.numeric.windows import INSTRUMENT, read_market

@@ -14,8 +14,8 @@ from prometheus.engines.stability.scenarios import SevereScenarios
 from prometheus.runtime import StageReader
 from prometheus.search import COMPARABLE
 from prometheus.spaces.numeric import numeric_model
+from prometheus.spaces.numeric.layout import slot_table
 from prometheus.spaces.numeric.masking import volume_slots
-from prometheus.spaces.numeric.model import slot_table
 from prometheus.stages.stability.windows import StabilitySettings, reads_numeric
 from prometheus.vectors import from_list_array
 

@@ -18,7 +18,7 @@ from prometheus.spaces.numeric import (
     slot_table,
     slots,
 )
-from prometheus.spaces.numeric.blocks import BLOCKS
+from prometheus.spaces.numeric.layout import BLOCKS, fingerprint_of
 from prometheus.spaces.numeric.slots import SlotBlock
 
 
@@ -44,7 +44,7 @@ def test_each_model_names_its_slots_once_and_they_fit(model: NumericModel) -> No
 
 
 def test_the_regime_models_slots_are_those_that_lakes_already_hold() -> None:
-    assert NUM_REGIME_CORE_V1.fingerprint() == {
+    assert fingerprint_of(NUM_REGIME_CORE_V1) == {
         "model_id": "num-regime-core-v1",
         "revision": 1,
         "window": 63,
@@ -106,9 +106,9 @@ def test_the_fingerprint_follows_what_decides_values() -> None:
         dataclasses.replace(NUM_REGIME_CORE_V1, blocks=("scales",)),
         NumericModel("x", 63, ("window", "scales")),
     ]
-    prints = [str(model.fingerprint()) for model in (NUM_REGIME_CORE_V1, *other)]
+    prints = [str(fingerprint_of(model)) for model in (NUM_REGIME_CORE_V1, *other)]
     assert len(set(prints)) == len(prints)
-    assert NUM_REGIME_CORE_V1.fingerprint() == NUM_REGIME_CORE_V1.with_window(63).fingerprint()
+    assert fingerprint_of(NUM_REGIME_CORE_V1) == fingerprint_of(NUM_REGIME_CORE_V1.with_window(63))
 
 
 @pytest.mark.parametrize("name", sorted(BLOCKS))
