@@ -80,8 +80,8 @@ BREAKS = (
         "prometheus/runtime/run.py",
         "        rows = _commit(lake, stage, output, run_id)\n"
         "        seconds = time.monotonic() - t0\n"
-        "        _record_lineage(lake, stage, params, plan, chunk, output, run_id)\n",
-        "        _record_lineage(lake, stage, params, plan, chunk, output, run_id)\n"
+        "        _record_lineage(lake, stage, params, plan, pairs, output, run_id, complete=not narrows(params))\n",
+        "        _record_lineage(lake, stage, params, plan, pairs, output, run_id, complete=not narrows(params))\n"
         "        rows = _commit(lake, stage, output, run_id)\n"
         "        seconds = time.monotonic() - t0\n",
         "tests/runtime/test_crashes.py::test_a_run_killed_while_it_replaces_rows_is_continued",
@@ -113,9 +113,9 @@ BREAKS = (
     Break(
         "variant guard",
         "other settings are taken under a variant that stands for some",
-        "prometheus/runtime/plan.py",
-        "    check_variant(lake, stage, params)\n",
-        "",
+        "prometheus/runtime/variants.py",
+        '            _refuse_other(before, now, whose, "was")\n',
+        "            continue\n",
         "tests/runtime/test_run.py::test_other_settings_need_another_variant",
     ),
     Break(

@@ -14,7 +14,8 @@ import polars as pl
 
 from prometheus.audit.ownership import OWNER, owners_of
 from prometheus.clock import DEFAULT_MARKETS, Markets
-from prometheus.lake import Lake
+from prometheus.errors import RequestError
+from prometheus.lake import Lake, contract
 from prometheus.lake.maintenance import Restore, plan_restore, restore
 from prometheus.runtime import Stage
 from prometheus.runtime.withdrawal import WITHDRAWN, latest_lineage, withdraw
@@ -52,10 +53,15 @@ def restore_table(
     Raises
     ------
     RequestError
-        When there is no such version, or it cannot be restored any more.
+        When the table is one of the lake's books, there is no such version, or it cannot be restored any more.
     BadDataError
         When a run changed the table meanwhile.
     """
+    if contract(table).table_class == "operations":
+        raise RequestError(
+            f"{table} is a book of the lake: rows that were made since would count as what it said before. Restore the "
+            "table whose rows are wrong; its days are then made again"
+        )
     plan = plan_restore(lake, table, version)
     days = _days_to_withdraw(lake, plan, stages, markets)
     by_stage = {f"{s} [{v}]": n for s, v, n in days.group_by("stage", "variant").len().sort("stage", "variant").rows()}
@@ -68,8 +74,8 @@ def restore_table(
 def _days_to_withdraw(lake: Lake, plan: Restore, stages: Sequence[Stage[Any]], markets: Markets) -> pl.DataFrame:
     """Lineage of the days whose rows may come out different."""
     writers = [s for s in stages if plan.table in s.outputs]
-    done = latest_lineage(lake).filter(
-        pl.col("stage").is_in([s.name for s in writers]), pl.col("complete"), pl.col("fingerprint") != WITHDRAWN
+    done = latest_lineage(lake, complete=True).filter(
+        pl.col("stage").is_in([s.name for s in writers]), pl.col("fingerprint") != WITHDRAWN
     )
     owners, _ = owners_of(lake, done, writers, markets)
     holding = {o.key: o for o in owners if o.table == plan.table}

@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -328,6 +328,7 @@ class Lake:
         *,
         replacing: Replacing | Sequence[Replacing] = (),
         metadata: Mapping[str, str] | None = None,
+        check: Callable[[pa.Table], None] | None = None,
     ) -> Commit:
         """Replace rows by key inside the partitions they touch, in one atomic commit.
 
@@ -341,6 +342,8 @@ class Lake:
             Existing rows that go although no new row has their key.
         metadata : mapping of str to str, optional
             Kept with the commit.
+        check : callable, optional
+            Shown the rows held in the partitions touched, as part of the commit; what it raises stops the write.
 
         Raises
         ------
@@ -358,6 +361,7 @@ class Lake:
             lambda files: self._run(source_sql(declared, files, every_version=True), declared),
             replacing=[replacing] if isinstance(replacing, Replacing) else replacing,
             metadata=metadata,
+            check=check,
         )
 
     def deliver(

@@ -11,7 +11,7 @@ away at any time.
 
 from __future__ import annotations
 
-import os
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -160,7 +160,7 @@ class StateCache:
         """Replace what is held, in one step; a lake that cannot be written to goes without."""
         if self._path is None:
             return
-        temporary = self._path.with_name(f"{self._path.stem}.{os.getpid()}.tmp")
+        temporary = self._path.with_name(f"{self._path.stem}.{uuid.uuid4().hex}.tmp")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             groups.write_parquet(temporary, compression="lz4", statistics=False)

@@ -92,6 +92,7 @@ def upsert(
     replacing: Sequence[Replacing] = (),
     metadata: Mapping[str, str] | None = None,
     merge: Callable[[pa.Table, pa.Table], pa.Table] | None = None,
+    check: Callable[[pa.Table], None] | None = None,
 ) -> Commit:
     """Replace rows by key inside the partitions touched, in one commit.
 
@@ -112,6 +113,8 @@ def upsert(
         Kept with the commit, next to the digest.
     merge : callable, optional
         ``merge(existing, rows)`` gives what the partitions shall hold; the default replaces by key.
+    check : callable, optional
+        ``check(existing)`` may refuse, by raising, to put rows beside those the partitions hold.
 
     Raises
     ------
@@ -127,6 +130,8 @@ def upsert(
         wanted, predicate = rows, touched
         if files:
             existing = read_files(files)
+            if check is not None:
+                check(existing)
             wanted = (merge or _merger(declared, replacing))(existing, rows)
             changed = _changed_partitions(existing, wanted, declared)
             if changed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,20 +11,25 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from prometheus.errors import RequestError, VariantConflictError
+from prometheus.clock import Sessions
+from prometheus.errors import RequestError
 from prometheus.lake import Lake
-from prometheus.runtime.params import P_NARROWED, StageParams, canonical_json, digest_of, narrows, settings_of
-from prometheus.runtime.reader import StageReader
+from prometheus.lake.row_hashes import row_hashes
+from prometheus.runtime.params import P_NARROWED, StageParams, digest_of, narrows, settings_of
+from prometheus.runtime.reader import SESSIONS_LOADED, StageReader
 from prometheus.runtime.stage import Chunk, Stage
 from prometheus.runtime.upcoming import Upcoming
+from prometheus.runtime.variants import check_cutoffs, check_variant
 from prometheus.runtime.withdrawal import WITHDRAWN
 
-MISSING, STALE_SETTINGS, STALE_INPUTS, TAKEN_BACK, FORCED, PARTIAL, DONE = (
+MISSING, STALE_SETTINGS, STALE_INPUTS, STALE_ROWS, TAKEN_BACK, FORCED, PARTIAL, DONE = (
     "missing",
     "stale: stage or encoder changed",
     "stale: inputs changed",
+    "stale: begun again since, from other inputs",
     "marked as not done",
     "forced",
     P_NARROWED,
@@ -49,6 +53,10 @@ class Plan:
         Output days to make, per scope.
     inputs : dict of (scope, day) to str
         Digest of each day's inputs inside the declared history, as planned.
+    before : frozenset of (scope, day)
+        Output days that were complete once, whether or not they are stale.
+    not_before : datetime, optional
+        Instant that lineage of this run must not precede: another machine's clock may have run ahead.
     chunks : tuple of Chunk
     """
 
@@ -59,6 +67,8 @@ class Plan:
     reasons: Counter[str]
     todo: Mapping[str, tuple[dt.date, ...]]
     inputs: Mapping[tuple[str, dt.date], str]
+    before: frozenset[tuple[str, dt.date]]
+    not_before: dt.datetime | None
     chunks: tuple[Chunk, ...]
 
     @property
@@ -98,7 +108,7 @@ def make_plan(
     RequestError
         When the range is empty or the chunk size is no positive number.
     VariantConflictError
-        When the variant already stands for other settings.
+        When the variant already stands for other settings, or an input is made with what is known later.
     MissingInputError
         When a required input is absent for the whole request.
     """
@@ -109,11 +119,13 @@ def make_plan(
     settings = settings_of(params)
     settings_digest = digest_of(settings)
     check_variant(lake, stage, params)
+    check_cutoffs(lake, stage, params)
     fingerprint = digest_of(settings, stage.revision, stage.fingerprint(params) if stage.fingerprint else None)
     reader.span(first, last)
     asked = {scope: tuple(days) for scope, days in stage.days(params, reader, first, last).items()}
     inputs = input_digests(lake, stage, params, asked, reader)
-    done = _done(lake, stage.name, params.variant, settings_digest, asked, fingerprint, inputs)
+    book = _Book.of(lake, stage.name, params.variant, settings_digest, asked)
+    done = book.status(fingerprint, inputs)
     partial = narrows(params)
     reasons: Counter[str] = Counter()
     todo: dict[str, tuple[dt.date, ...]] = {}
@@ -132,47 +144,20 @@ def make_plan(
         reasons=reasons,
         todo=todo,
         inputs=inputs,
+        before=frozenset(done),
+        not_before=book.latest + dt.timedelta(microseconds=1) if book.latest is not None else None,
         chunks=_chunks(todo, stage, chunk_days or stage.chunk_days, (first, last)),
     )
-
-
-def check_variant(lake: Lake, stage: Stage[Any], params: StageParams) -> None:
-    """Refuse settings under a variant that stands for others: v0 for the defaults, any other for what it began with.
-
-    Raises
-    ------
-    VariantConflictError
-        Naming the settings that differ.
-    """
-    surface = stage.surface(params)
-    now = json.loads(canonical_json(settings_of(params)))
-    # Model ids say which surface it is; each surface has a v0 of its own, and defaults that follow from its model.
-    models = {k: v for k, v in settings_of(params).items() if k.endswith("model_id")}
-    default = json.loads(canonical_json(settings_of(stage.params(**models))))
-    if params.variant == DEFAULT_VARIANT:
-        _refuse_other(default, now, f"variant {params.variant!r} stands for the default settings of {stage.name}", "is")
-    held = lake.read("variants", where={"stage": stage.name, "surface": surface, "variant": params.variant})
-    if held.num_rows:
-        # A setting that came later stood for its default before.
-        before = default | json.loads(held["settings"][0].as_py())
-        whose = f"variant {params.variant!r} of {surface} ({stage.name}) already stands for other settings"
-        _refuse_other(before, now, whose, "was")
-
-
-DEFAULT_VARIANT = "v0"
-
-
-def _refuse_other(wanted: Mapping[str, Any], now: Mapping[str, Any], whose: str, verb: str) -> None:
-    different = sorted(k for k in wanted.keys() | now.keys() if wanted.get(k) != now.get(k))
-    if different:
-        said = "; ".join(f"{k} {verb} {wanted.get(k)!r}, now {now.get(k)!r}" for k in different)
-        raise VariantConflictError(f"{whose}: {said}. Name these settings with another --variant")
 
 
 def input_digests(
     lake: Lake, stage: Stage[Any], params: StageParams, asked: Mapping[str, tuple[dt.date, ...]], reader: StageReader
 ) -> dict[tuple[str, dt.date], str]:
-    """One digest per output day over its inputs' days inside the declared history, as known at the day's cut-off."""
+    """One digest per output day: its inputs' days inside the declared history, as known at its cut-off, and sessions.
+
+    Of the market's calendar the sessions of the last four years count, whatever a stage looks back: another calendar,
+    or a corrected one, makes stale what was laid out on it.
+    """
     states = [
         (declared.reach(params), lake.states(declared.table, declared.where(params) if declared.where else None))
         for declared in stage.inputs
@@ -186,8 +171,10 @@ def input_digests(
         known_by = None
         if stage.market is not None:
             market_id = stage.market(scope, reader.markets)
-            known_by = reader.cutoffs(market_id, params.cutoff)[reader.sessions(market_id).positions(last)]
-        columns = [table.between(_reach_back(last, history), last, known_by) for history, table in states]
+            sessions = reader.sessions(market_id)
+            known_by = reader.cutoffs(market_id, params.cutoff)[sessions.positions(last)]
+        columns = [] if stage.market is None else [_sessions_before(sessions, last)]
+        columns += [table.between(_reach_back(last, history), last, known_by) for history, table in states]
         joined = (
             ["-".join(f"{int(v):016x}" for v in row) for row in zip(*columns, strict=True)]
             if columns
@@ -197,6 +184,15 @@ def input_digests(
     return out
 
 
+def _sessions_before(sessions: Sessions, last: NDArray[np.datetime64]) -> NDArray[np.uint64]:
+    """Sum of numbers that stand for the sessions of the last years up to each day."""
+    told = pa.table({"date": sessions.dates, "opens_at": sessions.opens_at, "closes_at": sessions.closes_at})
+    running = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(row_hashes(told), dtype=np.uint64)])
+    first = np.searchsorted(sessions.dates, last - np.timedelta64(SESSIONS_LOADED.days, "D"))
+    past: NDArray[np.uint64] = running[np.searchsorted(sessions.dates, last, side="right")] - running[first]
+    return past
+
+
 def _reach_back(last: NDArray[np.datetime64], history: int | None) -> NDArray[np.datetime64] | None:
     if history is None:
         return None
@@ -204,49 +200,55 @@ def _reach_back(last: NDArray[np.datetime64], history: int | None) -> NDArray[np
     return first
 
 
-def _done(
-    lake: Lake,
-    stage: str,
-    variant: str,
-    settings_digest: str,
-    asked: Mapping[str, tuple[dt.date, ...]],
-    fingerprint: str,
-    inputs: Mapping[tuple[str, dt.date], str],
-) -> dict[tuple[str, dt.date], str]:
-    """Status of every output day that has complete lineage.
+@dataclass(frozen=True)
+class _Book:
+    """Lineage of the scopes asked for: each day's latest complete row, and whether it was begun again since.
 
     One variant name can stand for other settings on another surface of the stage, whose rows say nothing here.
+
+    Attributes
+    ----------
+    complete : polars.DataFrame
+        ``scope``, ``as_of_date``, ``fingerprint``, ``input_digest`` and ``otherwise``: an incomplete row says that the
+        day was begun again since from other inputs, or for some of its names made from them.
+    latest : datetime or None
+        Instant of the last row of any.
     """
-    scopes = [s for s, days in asked.items() if days]
-    if not scopes:
-        return {}
-    rows = lake.read(
-        "lineage",
-        columns=["scope", "as_of_date", "recorded_at", "fingerprint", "input_digest"],
-        where={
-            "stage": stage,
-            "variant": variant,
-            "settings_digest": settings_digest,
-            "complete": True,
-            "scope": scopes,
-        },
-    )
-    latest = (
-        pl.DataFrame(pl.from_arrow(rows))
-        .sort("recorded_at", maintain_order=True)
-        .unique(subset=["scope", "as_of_date"], keep="last")
-    )
-    status = {}
-    for scope, day, _, made_with, made_from in latest.iter_rows():
-        if made_with == WITHDRAWN:
-            status[scope, day] = TAKEN_BACK
-        elif made_with != fingerprint:
-            status[scope, day] = STALE_SETTINGS
-        elif made_from != inputs.get((scope, day)):
-            status[scope, day] = STALE_INPUTS
-        else:
-            status[scope, day] = DONE
-    return status
+
+    complete: pl.DataFrame
+    latest: dt.datetime | None
+
+    @classmethod
+    def of(
+        cls, lake: Lake, stage: str, variant: str, settings_digest: str, asked: Mapping[str, tuple[dt.date, ...]]
+    ) -> _Book:
+        key, made = ["scope", "as_of_date"], ["fingerprint", "input_digest"]
+        scopes = [s for s, days in asked.items() if days] or [""]
+        where = {"stage": stage, "variant": variant, "settings_digest": settings_digest, "scope": scopes}
+        columns = [*key, "recorded_at", "complete", *made]
+        rows = pl.DataFrame(pl.from_arrow(lake.read("lineage", columns=columns, where=where)))
+        rows = rows.sort("recorded_at", maintain_order=True)
+        complete = rows.filter("complete").unique(key, keep="last", maintain_order=True)
+        begun = rows.filter(~pl.col("complete")).join(complete, on=key, suffix="_then")
+        other = pl.any_horizontal(pl.col(c) != pl.col(f"{c}_then") for c in made)
+        again = begun.filter(other & (pl.col("recorded_at") > pl.col("recorded_at_then"))).select(key).unique()
+        complete = complete.join(again.with_columns(otherwise=True), on=key, how="left", maintain_order="left")
+        found = complete.select(*key, *made, pl.col("otherwise").fill_null(False))
+        return cls(found, rows["recorded_at"][-1] if rows.height else None)
+
+    def status(self, fingerprint: str, inputs: Mapping[tuple[str, dt.date], str]) -> dict[tuple[str, dt.date], str]:
+        """Status of every output day that has complete lineage."""
+        status = {}
+        for scope, day, made_with, made_from, otherwise in self.complete.iter_rows():
+            if made_with == WITHDRAWN:
+                status[scope, day] = TAKEN_BACK
+            elif made_with != fingerprint:
+                status[scope, day] = STALE_SETTINGS
+            elif made_from != inputs.get((scope, day)):
+                status[scope, day] = STALE_INPUTS
+            else:
+                status[scope, day] = STALE_ROWS if otherwise else DONE
+        return status
 
 
 def _chunks(

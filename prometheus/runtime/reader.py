@@ -17,7 +17,7 @@ from prometheus.clock import CutoffRule, Market, Markets, Sessions, cutoffs
 from prometheus.lake import Lake
 from prometheus.market.calendars import ensure_sessions
 
-_HISTORY = dt.timedelta(days=4 * 366)
+SESSIONS_LOADED = dt.timedelta(days=4 * 366)
 """Sessions loaded before the first date asked for; longer than any window and its trailing statistics."""
 
 _YEARS_KEPT = 12
@@ -46,7 +46,7 @@ class StageReader:
         self._lock = threading.Lock()
         self._blocks: OrderedDict[tuple[Any, ...], Future[pa.Table]] = OrderedDict()
         today = dt.date.today()
-        self._span = (today - _HISTORY, today)
+        self._span = (today - SESSIONS_LOADED, today)
 
     def _declared(self, table: str) -> str:
         if table not in self._tables:
@@ -169,7 +169,7 @@ class StageReader:
 
     def span(self, first: dt.date, last: dt.date) -> None:
         """Say which dates the request is about, so that sessions cover them and their history."""
-        self._span = (first - min(_HISTORY, first - dt.date.min), last)
+        self._span = (first - min(SESSIONS_LOADED, first - dt.date.min), last)
         self._sessions.clear()
 
     def sessions(self, market_id: str) -> Sessions:

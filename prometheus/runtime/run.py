@@ -3,7 +3,8 @@
 1. The plan compares the request with lineage; what is done is left alone.
 2. Each chunk is read, computed and committed by one worker; chunks of one run never share a partition.
 3. Data is committed first, then the lineage row: no lineage row means not done, so a run killed anywhere is
-   continued by running it again, and loses at most the chunks in flight.
+   continued by running it again, and loses at most the chunks in flight. Of days that were complete once, a row that
+   they are begun again goes before.
 4. An interrupt lets the chunks in flight end and starts no more.
 """
 
@@ -15,7 +16,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,13 +29,14 @@ from prometheus.clock import DEFAULT_MARKETS, Markets
 from prometheus.errors import RequestError
 from prometheus.lake import Lake, contract
 from prometheus.runtime.ledger import Ledger, assumptions
-from prometheus.runtime.params import StageParams, canonical_json, digest_of, narrows, request_of, settings_of
+from prometheus.runtime.params import StageParams, digest_of, narrows, request_of
 from prometheus.runtime.plan import Plan, make_plan
 from prometheus.runtime.progress import PlainProgress, Progress
 from prometheus.runtime.reader import StageReader
 from prometheus.runtime.stage import Chunk, Output, Stage
 from prometheus.runtime.summary import RunOptions, RunSummary
 from prometheus.runtime.upcoming import Upcoming
+from prometheus.runtime.variants import register_variant
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def run_stage(
             progress.say(line)
         return summary
     if plan.chunks:
-        _register_variant(lake, stage, params, plan)
+        register_variant(lake, stage, params)
         _run_chunks(lake, stage, params, reader, plan, options, progress, summary)
     summary.seconds = time.monotonic() - started
     return summary
@@ -135,9 +137,11 @@ def _run_chunks(
     def work(chunk: Chunk) -> _Finished:
         t0 = time.monotonic()
         output = stage.compute(params, reader, chunk)
+        pairs = [(scope, day) for scope, days in chunk.days.items() for day in days]
+        _record_begun(lake, stage, params, plan, pairs, run_id)
         rows = _commit(lake, stage, output, run_id)
         seconds = time.monotonic() - t0
-        _record_lineage(lake, stage, params, plan, chunk, output, run_id)
+        _record_lineage(lake, stage, params, plan, pairs, output, run_id, complete=not narrows(params))
         book.chunk(chunk, rows, seconds)
         return _Finished(chunk, rows, seconds, output.reasons, output.notes)
 
@@ -237,37 +241,45 @@ def _commit(lake: Lake, stage: Stage[Any], output: Output, run_id: str) -> int:
     return total
 
 
-def _register_variant(lake: Lake, stage: Stage[Any], params: StageParams, plan: Plan) -> None:
-    rows = [
-        {
-            "stage": stage.name,
-            "surface": stage.surface(params),
-            "variant": params.variant,
-            "settings": canonical_json(settings_of(params)),
-            "settings_digest": plan.settings_digest,
-        }
-    ]
-    lake.upsert("variants", pa.Table.from_pylist(rows, schema=contract("variants").schema))
+def _record_begun(
+    lake: Lake, stage: Stage[Any], params: StageParams, plan: Plan, pairs: Sequence[tuple[str, dt.date]], run_id: str
+) -> None:
+    """Say of days that were complete once that they are begun again, before their rows change.
+
+    Killed in between, the rows would be new and the lineage old; were the inputs then put back to what they were, the
+    old lineage would fit again.
+    """
+    again = [pair for pair in pairs if pair in plan.before]
+    if again:
+        _record_lineage(lake, stage, params, plan, again, Output(), digest_of("begun", run_id), complete=False)
 
 
 def _record_lineage(
-    lake: Lake, stage: Stage[Any], params: StageParams, plan: Plan, chunk: Chunk, output: Output, run_id: str
+    lake: Lake,
+    stage: Stage[Any],
+    params: StageParams,
+    plan: Plan,
+    pairs: Sequence[tuple[str, dt.date]],
+    output: Output,
+    run_id: str,
+    *,
+    complete: bool,
 ) -> None:
-    pairs = [(scope, day) for scope, days in chunk.days.items() for day in days]
     n = len(pairs)
+    now = dt.datetime.now(dt.UTC)
     columns: dict[str, list[Any]] = {
         "stage": [stage.name] * n,
         "variant": [params.variant] * n,
         "scope": [scope for scope, _ in pairs],
         "as_of_date": [day for _, day in pairs],
         "run_id": [run_id] * n,
-        "recorded_at": [dt.datetime.now(dt.UTC)] * n,
+        "recorded_at": [max(now, plan.not_before or now)] * n,
         "code_version": [__version__] * n,
         "settings_digest": [plan.settings_digest] * n,
         "fingerprint": [plan.fingerprint] * n,
         "num_keys": [output.made.get(p, 0) for p in pairs],
         "num_skipped": [output.skipped.get(p, 0) for p in pairs],
-        "complete": [not narrows(params)] * n,
+        "complete": [complete] * n,
         "input_digest": [plan.inputs[p] for p in pairs],
     }
     lake.append("lineage", pa.Table.from_pydict(columns, schema=contract("lineage").schema))

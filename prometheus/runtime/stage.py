@@ -238,6 +238,8 @@ class Stage(Generic[P]):
     writes : callable, optional
         ``writes(params)`` gives, by output table, column values that every row written carries. Of two stages that
         write one table, a reader of it depends on those whose values are among what it reads.
+    shares : mapping of str to tuple of str
+        Stages that make rows of the same model and variant in one table, and the settings both must have in common.
     surfaces : tuple of mapping
         Settings under which the stage makes its several surfaces, where its defaults make one of them; the look-ahead
         audit runs each.
@@ -260,6 +262,7 @@ class Stage(Generic[P]):
     command: str = ""
     holds: Holds | None = None
     writes: Callable[[P], Mapping[str, Mapping[str, Any]]] | None = None
+    shares: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     surfaces: tuple[Mapping[str, Any], ...] = ({},)
 
     def carried(self, params: P) -> dict[str, dict[str, Any]]:

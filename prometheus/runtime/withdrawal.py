@@ -25,15 +25,16 @@ DAY_KEY = ("stage", "variant", "settings_digest", "scope", "as_of_date")
 _COLUMNS = [*DAY_KEY, "run_id", "recorded_at", "fingerprint", "num_keys", "complete"]
 
 
-def latest_lineage(lake: Lake) -> pl.DataFrame:
-    """Latest lineage row of each day and scope, whatever it says.
+def latest_lineage(lake: Lake, *, complete: bool = False) -> pl.DataFrame:
+    """Latest lineage row of each day and scope, whatever it says, or of those that say the whole scope was made.
 
     Returns
     -------
     polars.DataFrame
         Columns of :data:`DAY_KEY`, then ``run_id``, ``recorded_at``, ``fingerprint``, ``num_keys``, ``complete``.
     """
-    rows = pl.DataFrame(pl.from_arrow(lake.read("lineage", columns=_COLUMNS)))
+    where = {"complete": True} if complete else {}
+    rows = pl.DataFrame(pl.from_arrow(lake.read("lineage", columns=_COLUMNS, where=where)))
     return rows.sort("recorded_at", maintain_order=True).unique(subset=list(DAY_KEY), keep="last", maintain_order=True)
 
 

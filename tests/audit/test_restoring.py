@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 
 from prometheus.audit import restoring
 from prometheus.audit.restoring import restore_table
-from prometheus.errors import BadDataError
+from prometheus.errors import BadDataError, RequestError
 from prometheus.lake import Lake
 from prometheus.runtime import run_stage
 from prometheus.stages import all_stages, stage
@@ -65,6 +65,22 @@ def test_what_was_made_from_restored_rows_is_stale(lake: Lake) -> None:
     assert rerun(lake) == 2
     vector = lake.read(TABLE, dates=(LATE, LATE))["vector"][0].as_py()
     assert vector[0] == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize("table", ["lineage", "variants", "job_runs"])
+def test_books_of_the_lake_are_not_put_back(lake: Lake, table: str) -> None:
+    with pytest.raises(RequestError, match=f"{table} is a book of the lake"):
+        restore_table(lake, table, 1, stages=STAGES)
+
+
+def test_days_of_which_some_names_were_made_again_are_withdrawn_too(lake: Lake) -> None:
+    newest, wanted = lake.version(TABLE), lake.digest(TABLE)
+    assert newest is not None
+    run_stage(lake, TOY, ToyParams(only=("A",)), FIRST, LAST)
+    assert run_stage(lake, TOY, ToyParams(), FIRST, LAST).done == 0
+    assert restore_table(lake, TABLE, newest - 1, stages=STAGES).days == {"toy [v0]": 1}
+    assert rerun(lake) == 1
+    assert lake.digest(TABLE) == wanted
 
 
 def test_other_days_and_other_surfaces_stay_done(lake: Lake) -> None:

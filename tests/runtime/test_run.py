@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from prometheus.clock import exchange_sessions
+from prometheus.audit.restoring import restore_table
+from prometheus.clock import DEFAULT_MARKETS, Market, Markets, exchange_sessions
 from prometheus.errors import RequestError, VariantConflictError
 from prometheus.lake import Lake
-from prometheus.runtime import Chunk, Output, RunOptions, StageReader, run_stage
+from prometheus.runtime import Chunk, Output, RunOptions, StageReader, market_of_region_in_scope, run_stage
+from prometheus.runtime import run as run_module
 from tests import toy_stage
 from tests.lake_rows import price_rows
 from tests.toy_stage import TOY, ToyParams
@@ -23,6 +25,7 @@ from tests.toy_stage import TOY, ToyParams
 FIRST, LAST = dt.date(2020, 1, 2), dt.date(2020, 2, 28)
 SESSIONS = exchange_sessions("XNYS", FIRST, LAST).dates.tolist()
 TABLE = "numeric_window_embeddings"
+REAL = dt.datetime
 
 
 @pytest.fixture
@@ -66,6 +69,8 @@ def test_other_settings_need_another_variant(lake: Lake) -> None:
         run_stage(lake, TOY, ToyParams(scale=2.0), FIRST, LAST)
     run_stage(lake, TOY, ToyParams(scale=2.0, variant="double"), FIRST, LAST)
     assert lake.count(TABLE, where={"variant": "double"}) == lake.count(TABLE, where={"variant": "v0"})
+    with pytest.raises(VariantConflictError, match=r"already stands for other settings: scale was 2\.0, now 3\.0"):
+        run_stage(lake, TOY, ToyParams(scale=3.0, variant="double"), FIRST, LAST)
 
 
 def test_a_new_revision_makes_everything_stale(lake: Lake) -> None:
@@ -174,6 +179,73 @@ def test_data_without_lineage_is_made_again_and_lands_on_itself(lake: Lake) -> N
     lake.delete("lineage", {"stage": "toy"})
     assert run_stage(lake, TOY, ToyParams(), FIRST, LAST).done == len(SESSIONS)
     assert lake.digest(TABLE) == before
+
+
+def mean_of(lake: Lake, day: dt.date) -> float:
+    found: float = lake.read(TABLE, dates=(day, day))["vector"][0].as_py()[0]
+    return found
+
+
+@pytest.mark.parametrize("dies", ["named", "killed"])
+def test_rows_of_inputs_that_were_taken_back_are_not_done(
+    lake: Lake, dies: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inputs go there and back; in between rows were made, of some names alone or by a run killed before lineage."""
+    run_stage(lake, TOY, ToyParams(), FIRST, LAST)
+    version, changed = lake.version("prices_daily"), SESSIONS[10]
+    lake.deliver("prices_daily", price_rows([changed], ["A"], close=500.0), own_instants=False)
+    if dies == "named":
+        run_stage(lake, TOY, ToyParams(only=("A",)), FIRST, LAST)
+    else:
+        record = run_module._record_lineage
+
+        def die(*args: Any, complete: bool) -> None:
+            if complete:
+                raise KeyboardInterrupt
+            record(*args, complete=complete)
+
+        monkeypatch.setattr(run_module, "_record_lineage", die)
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(lake, TOY, ToyParams(), FIRST, LAST, options=RunOptions(executor="serial"))
+        monkeypatch.undo()
+    assert mean_of(lake, changed) > 200.0
+    assert version is not None
+    restore_table(lake, "prices_daily", version, stages=[TOY])
+    again = run_stage(lake, TOY, ToyParams(), FIRST, LAST)
+    assert changed in {day for chunk in toy_stage.CALLS[-again.done :] for day in chunk.days["US"]}
+    assert mean_of(lake, changed) == pytest.approx(100.0)
+    assert run_stage(lake, TOY, ToyParams(), FIRST, LAST).done == 0
+
+
+def test_names_made_again_from_the_same_inputs_leave_the_day_done(lake: Lake) -> None:
+    run_stage(lake, TOY, ToyParams(), FIRST, LAST)
+    assert run_stage(lake, TOY, ToyParams(only=("A",)), FIRST, LAST).done == len(SESSIONS)
+    run_stage(lake, TOY, ToyParams(), FIRST, LAST, options=RunOptions(force=True))
+    assert run_stage(lake, TOY, ToyParams(), FIRST, LAST).done == 0
+
+
+def test_a_clock_that_ran_ahead_does_not_hide_what_is_made_after(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ahead(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
+            return REAL.now(tz) + dt.timedelta(hours=2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module.dt, "datetime", Ahead)
+        run_stage(lake, TOY, ToyParams(), FIRST, LAST)
+    lake.deliver("prices_daily", price_rows([SESSIONS[10]], ["C"], close=400.0))
+    assert run_stage(lake, TOY, ToyParams(), FIRST, LAST).done > 0
+    assert run_stage(lake, TOY, ToyParams(), FIRST, LAST).done == 0
+
+
+def test_another_calendar_makes_stale_what_was_laid_out_on_it(lake: Lake) -> None:
+    dated = dataclasses.replace(TOY, market=market_of_region_in_scope)
+    run_stage(lake, dated, ToyParams(), FIRST, LAST)
+    assert run_stage(lake, dated, ToyParams(), FIRST, LAST).done == 0
+    # Four years back the holidays differ, in these two months too.
+    moved = Markets({**DEFAULT_MARKETS.by_id, "US_EQ": Market("US_EQ", "XTSE", "US")})
+    again = run_stage(lake, dated, ToyParams(), FIRST, LAST, markets=moved)
+    assert again.already == 0
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,13 @@ VARIANTS = TableContract(
         Column("variant", TEXT, "its name"),
         Column("settings", TEXT, "JSON: every setting"),
         Column("settings_digest", TEXT, "digest of the settings"),
+        Column("writes", TEXT, "JSON: by output table, the column values that every row carries"),
+        Column(
+            "cutoff",
+            TEXT,
+            "what rows of a day know: the rule; null of tables of events",
+            nullable=True,
+        ),
     ),
     key=("stage", "surface", "variant"),
     partition_by=(),

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from prometheus.clock import Markets
 from prometheus.encoders.joint import BranchStatistics, BranchSums
+from prometheus.errors import RequestError
 from prometheus.lake import contract
 from prometheus.runtime import Chunk, Holding, Output, Stage, StageReader
+from prometheus.runtime.params import narrows
 from prometheus.spaces.joint import SPACES, Branch, JointSpace
 from prometheus.stages.cuts import cut_days
 from prometheus.stages.joint.build import branch_inputs
@@ -47,7 +49,7 @@ def statistics_stage(space_name: str) -> Stage[Any]:
         params=params_of(space_name),
         inputs=tuple(i.over_all_history() for i in (*branch_inputs(space), *entities.inputs)),
         outputs=("branch_statistics",),
-        surface=lambda p: f"{space.joint_type}/{p.joint_model_id}",
+        surface=lambda p: space.joint_type,  # rows do not say which model of it
         days=lambda p, reader, first, last: _days(space, entities, p, reader, first, last),
         compute=lambda p, reader, chunk: _compute(space, entities, p, reader, chunk),
         market=entities.market,
@@ -62,6 +64,8 @@ def _days(
     space: JointSpace, entities: Entities, params: JointParams, reader: StageReader, first: dt.date, last: dt.date
 ) -> Mapping[str, Sequence[dt.date]]:
     check_settings(space, params)
+    if narrows(params):
+        raise RequestError(f"{space.statistics} are of every name there is: ask for them without naming some")
     # The population is every past date there is, wherever the request begins.
     reader.span(min(first, _beginning(space, params, reader)), last)
     return {

@@ -35,6 +35,7 @@ from prometheus.stages.numeric.windows import (
     INSTRUMENT,
     ISSUER,
     MARKET,
+    WINDOW_SETTINGS,
     MarketPrices,
     Segment,
     WindowParams,
@@ -389,5 +390,6 @@ NUMERIC_EMBEDDINGS = Stage(
     command="backfill_numeric_embeddings",
     holds=_holds,
     writes=lambda p: {"numeric_window_embeddings": {"model_id": p.model_id}},
+    shares={"regimes": WINDOW_SETTINGS},
     surfaces=({}, {"model_id": "num-stab-core-v1"}, {"model_id": "num-profile-core-v1"}),
 )

@@ -21,7 +21,7 @@ from prometheus.market.fundamentals import FundamentalRanks
 from prometheus.market.membership import listed_as_known
 from prometheus.market.panel import EntitySeries
 from prometheus.runtime import StageReader, setting
-from prometheus.runtime.params import StageParams
+from prometheus.runtime.params import StageParams, fields_with_role
 from prometheus.spaces.numeric import NumericModel, WindowResult, encode_windows, fingerprint_of, numeric_model
 from prometheus.stages.numeric.fundamental_ranks import MarketFundamentals
 
@@ -62,6 +62,10 @@ class WindowParams(StageParams):
     def numeric_encoder(self) -> NumericEncoder:
         """The encoder as configured."""
         return numeric_encoder({"name": self.encoder, **self.encoder_settings})
+
+
+WINDOW_SETTINGS = tuple(f.name for f in fields_with_role(WindowParams, "setting"))
+"""What two stages that make windows of one model under one variant must agree on."""
 
 
 def fingerprint(params: WindowParams) -> dict[str, Any]:

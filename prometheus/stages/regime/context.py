@@ -180,10 +180,6 @@ def _holds(params: ContextRegimeParams, scope: str, markets: Markets) -> dict[st
     return {"regimes": Holding(where)}
 
 
-def _surface(params: ContextRegimeParams) -> str:
-    return f"{params.joint_model_id}/{params.backend}"
-
-
 def _writes(*tables: str) -> Any:
     def writes(params: ContextRegimeParams) -> Mapping[str, Mapping[str, Any]]:
         return {table: {"model_id": params.joint_model_id} for table in tables}
@@ -203,7 +199,7 @@ CONTEXT_REGIME_FITS = Stage(
         Input("instruments", history=None),
     ),
     outputs=("regime_prototypes", "regime_fits"),
-    surface=_surface,
+    surface=lambda p: p.joint_model_id,
     days=_fit_days,
     compute=_fit,
     market=market_of_region_in_scope,
@@ -237,7 +233,7 @@ CONTEXT_REGIMES = Stage(
         ),
     ),
     outputs=("regimes",),
-    surface=_surface,
+    surface=lambda p: p.joint_model_id,
     days=_days,
     compute=_compute,
     market=market_of_region_in_scope,

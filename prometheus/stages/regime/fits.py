@@ -65,7 +65,7 @@ REGIME_PROTOTYPES = Stage(
         Input("instruments", history=None),
     ),
     outputs=("regime_prototypes", "regime_fits"),
-    surface=lambda p: f"{p.model_id}/{p.backend}",
+    surface=lambda p: p.model_id,
     days=_days,
     compute=_compute,
     market=market_of_region_in_scope,

@@ -17,7 +17,7 @@ from prometheus.lake import contract
 from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader, market_of_region_in_scope
 from prometheus.stages.cuts import check_prices
 from prometheus.stages.numeric.embeddings import HISTORY_DAYS, window_rows
-from prometheus.stages.numeric.windows import MARKET, fingerprint
+from prometheus.stages.numeric.windows import MARKET, WINDOW_SETTINGS, fingerprint
 from prometheus.stages.regime.fits import OTHER_HEADS
 from prometheus.stages.regime.fitting import Served, served_by_year
 from prometheus.stages.regime.labels import labelled, with_lead
@@ -132,7 +132,7 @@ REGIMES = Stage(
         ),
     ),
     outputs=("numeric_window_embeddings", "regimes"),
-    surface=lambda p: f"{p.model_id}/{p.backend}",
+    surface=lambda p: p.model_id,
     days=_days,
     compute=_compute,
     market=market_of_region_in_scope,
@@ -144,5 +144,6 @@ REGIMES = Stage(
         "numeric_window_embeddings": {"model_id": p.model_id, "entity_type": p.entity_type},
         "regimes": {"model_id": p.model_id},
     },
+    shares={"numeric_embeddings": WINDOW_SETTINGS},
     surfaces=({}, *OTHER_HEADS),
 )
