@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from prometheus.clock import exchange_sessions
+from prometheus.errors import RequestError, VariantConflictError
 from prometheus.lake import Lake
 from prometheus.runtime import RunSummary
 from prometheus.stages.joint.statistics import MIN_DATES
@@ -17,6 +18,7 @@ from tests.demo_lakes import run
 from tests.joint_worlds import averaged, drawn, fresh, joint_rows, listing, make, rows_by_key, windows
 
 TABLE = "branch_statistics"
+YEAR = dt.date(2025, 1, 2), dt.date(2025, 1, 31)
 STATES = "stab_fragility_states"
 NAMES = ("AAA.US", "BBB.US", "CCC.US")
 DAYS = exchange_sessions("XNYS", dt.date(2022, 1, 3), dt.date(2025, 1, 31)).dates.tolist()
@@ -72,6 +74,18 @@ def test_population_is_every_row_of_every_name_before_the_year(tmp_path: Path) -
     dates, rms, mean = fits(lake)["profile", 2025]
     assert dates == len(values) > len(HELD)
     np.testing.assert_allclose(mean, np.mean(values, axis=0), atol=1e-7)
+
+
+def test_what_a_row_of_statistics_does_not_say_is_the_same_for_all(tmp_path: Path) -> None:
+    """Neither the joint model nor names are in its key."""
+    lake = world(tmp_path / "lake")
+    fit(lake, *YEAR)
+    held = fits(lake)
+    with pytest.raises(VariantConflictError, match="joint_model_id was 'joint-stab-fragility-v1', now 'other'"):
+        run(lake, f"branch_statistics_{STATES}", *YEAR, variant="test", joint_model_id="other")
+    with pytest.raises(RequestError, match="are of every name there is"):
+        run(lake, f"branch_statistics_{STATES}", *YEAR, variant="test", instrument_id=("AAA.US",))
+    np.testing.assert_equal(fits(lake), held)
 
 
 def test_one_request_for_two_years_is_two_requests(tmp_path: Path) -> None:

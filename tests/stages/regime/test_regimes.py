@@ -11,7 +11,7 @@ import pytest
 
 from prometheus.clock import exchange_sessions
 from prometheus.engines.regime import LABELS, MIN_WINDOWS
-from prometheus.errors import MissingInputError, RequestError
+from prometheus.errors import MissingInputError, RequestError, VariantConflictError
 from prometheus.lake import Lake
 from prometheus.market.calendars import stored_sessions
 from prometheus.vectors import from_list_array
@@ -164,6 +164,21 @@ def test_the_same_rows_whatever_is_asked_at_once(demo_lake: Path, tmp_path: Path
     run(lake, "regimes", *JANUARY, region=("US", "EU"))
     expected = [r for r in rows_of(Lake.open(demo_lake), as_of_year=2025) if r["as_of_date"] <= JANUARY[1]]
     assert rows_of(lake) == expected
+
+
+def test_one_variant_has_one_head_and_one_kind_of_window(raw_copy: Lake) -> None:
+    """Rows of ``regimes`` say neither which head made them nor, of the market's windows, which stage did."""
+    run(raw_copy, "regime_prototypes", *JANUARY, backend="volatility", variant="alt")
+    for stage in ("regime_prototypes", "regimes"):
+        run(raw_copy, stage, *JANUARY, backend="volatility", variant="alt")
+        with pytest.raises(VariantConflictError, match="backend was 'volatility', now 'nowcast'"):
+            run(raw_copy, stage, *JANUARY, backend="nowcast", variant="alt")
+    windows = {"entity_type": ("MARKET",), "window_days": 80}
+    with pytest.raises(VariantConflictError, match=r"shared with regimes, .* window_days was None, now 80"):
+        run(raw_copy, "numeric_embeddings", *JANUARY, variant="alt", **windows)
+    run(raw_copy, "numeric_embeddings", *JANUARY, variant="eighty", **windows)
+    with pytest.raises(VariantConflictError, match=r"shared with numeric_embeddings, .* window_days was 80, now None"):
+        run(raw_copy, "regimes", *JANUARY, backend="volatility", variant="eighty")
 
 
 def test_refusals_say_what_to_do(raw_copy: Lake) -> None:
