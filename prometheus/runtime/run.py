@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -37,6 +37,7 @@ from prometheus.runtime.stage import Chunk, Output, Stage
 from prometheus.runtime.summary import RunOptions, RunSummary
 from prometheus.runtime.upcoming import Upcoming
 from prometheus.runtime.variants import register_variant
+from prometheus.runtime.withdrawal import WITHDRAWN
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ def _run_chunks(
         output = stage.compute(params, reader, chunk)
         pairs = [(scope, day) for scope, days in chunk.days.items() for day in days]
         _record_begun(lake, stage, params, plan, pairs, run_id)
+        _record_gone(lake, stage, params, plan, output, run_id)
         rows = _commit(lake, stage, output, run_id)
         seconds = time.monotonic() - t0
         _record_lineage(lake, stage, params, plan, pairs, output, run_id, complete=not narrows(params))
@@ -252,6 +254,14 @@ def _record_begun(
     again = [pair for pair in pairs if pair in plan.before]
     if again:
         _record_lineage(lake, stage, params, plan, again, Output(), digest_of("begun", run_id), complete=False)
+
+
+def _record_gone(lake: Lake, stage: Stage[Any], params: StageParams, plan: Plan, output: Output, run_id: str) -> None:
+    """Take back that days are done whose rows are about to go."""
+    if output.gone:
+        nothing = replace(plan, fingerprint=WITHDRAWN, inputs=dict.fromkeys(output.gone, WITHDRAWN))
+        gone = digest_of("gone", run_id)
+        _record_lineage(lake, stage, params, nothing, output.gone, Output(), gone, complete=True)
 
 
 def _record_lineage(

@@ -83,11 +83,12 @@ def _compute(space: JointSpace, entities: Entities, params: JointParams, reader:
                 "joint_type": [space.joint_type],
                 "model_id": [params.joint_model_id],
                 "variant": [params.variant],
-                "as_of_date": list(days),
+                "as_of_date": [*days, *answered.elsewhere],
             },
             keys=answered.keys,
             like=answered.like,
         )
+        out.gone += [(scope, day) for day in answered.elsewhere]
         wanted = entities.wanted(params, reader, scope, days)
         if len(wanted):
             tables.append(_scope_rows(space, entities, params, reader, wanted, out))

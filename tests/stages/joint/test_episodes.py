@@ -134,6 +134,14 @@ def test_an_episode_belongs_to_the_day_it_ended_on_whatever_else_the_request_spa
     assert make(lake, "episode", WEEK[1], WEEK[3], variant="within", episodes_file=path, **HASHED).planned == 0
 
 
+def test_an_episode_whose_end_is_corrected_leaves_its_old_day_and_may_come_back(tmp_path: Path) -> None:
+    lake = world(tmp_path / "lake")
+    for end, done in ((WEEK[3], 2), (FRIDAY, 2), (FRIDAY, 0), (WEEK[3], 2), (WEEK[3], 0)):
+        path = file_of(tmp_path, episode("MOVED", WEEK[0], end), episode("OTHER", WEEK[0], WEEK[3]))
+        assert make(lake, "episode", MONDAY, FRIDAY, episodes_file=path, **HASHED).done == done
+        assert set(rows_by_key(lake, JOINT)) == {(end, "MOVED"), (WEEK[3], "OTHER")}
+
+
 def test_an_episode_without_a_branch_has_no_row_and_a_reason(tmp_path: Path) -> None:
     lake = world(tmp_path / "lake")
     before = WEEK[0] - dt.timedelta(days=4)

@@ -31,10 +31,13 @@ class Answered:
         Column to the values it must have.
     like : mapping of str to str
         Column to the regular expression it must match besides.
+    elsewhere : sequence of date
+        Further days on which such rows may lie from earlier runs, and shall not.
     """
 
     keys: Mapping[str, list[str]]
     like: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Sequence[dt.date] = ()
 
 
 class Entities(ABC):

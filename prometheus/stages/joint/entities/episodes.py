@@ -64,8 +64,9 @@ class EpisodeEntities(Entities):
         return pa.array(spelt, pa.string())
 
     def answers_for(self, params: Any, reader: StageReader, scope: str, days: Sequence[dt.date]) -> Answered:
-        """The episode's."""
-        return Answered({"entity_key": [scope.partition("/")[2]]})
+        """The episode's, also those of days it ended on before its file was corrected."""
+        before = reader.days_done(self.space.stage, params.variant, scope) - set(days)
+        return Answered({"entity_key": [scope.partition("/")[2]]}, elsewhere=sorted(before))
 
     def holding(self, params: Any, scope: str, markets: Markets) -> Holding:
         """The episode's row."""
