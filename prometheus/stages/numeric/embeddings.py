@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ from prometheus.stages.numeric.windows import (
     INSTRUMENT,
     ISSUER,
     MARKET,
+    SECTOR,
     WINDOW_SETTINGS,
     MarketPrices,
     Segment,
@@ -162,6 +164,11 @@ def _answer(
     """Answer for the rows of what was asked, but for days on which what changed market is another's that made them."""
     market_id, entity_type = scope.split("/")
     surface = {"model_id": [params.model_id], "variant": [params.variant], "entity_type": [entity_type]}
+    if entity_type == SECTOR:
+        # A corrected name of a sector leaves rows of a sector that no series has any more. Nobody asks for one sector.
+        ever = {"entity_id": re.escape(f"{market_id}/") + ".*"}
+        out.replace(TABLE, {**surface, "as_of_date": list(days)}, {"entity_type": [SECTOR]}, like=ever)
+        return
     elsewhere = _elsewhere(params, reader, market_id, entity_type, days, requested)
     settled = sorted(requested - elsewhere.keys())
     out.replace(TABLE, {**surface, "as_of_date": list(days)}, {"entity_id": settled})

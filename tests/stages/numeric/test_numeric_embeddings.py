@@ -13,13 +13,15 @@ import pyarrow.compute as pc
 import pytest
 
 from prometheus.errors import MissingInputError, RequestError, VariantConflictError
-from prometheus.lake import Lake
+from prometheus.lake import Lake, contract
 from prometheus.market.calendars import stored_sessions
 from prometheus.runtime import RunOptions, settings_of
 from prometheus.runtime.params import digest_of
 from prometheus.stages import stage
 from prometheus.vectors import from_list_array
 from tests.demo_lakes import copy_lake, lineage, run, sql
+from tests.engine_worlds import world
+from tests.lake_rows import window_rows
 
 TABLE = "numeric_window_embeddings"
 REGIME = {"model_id": "num-regime-core-v1"}
@@ -218,3 +220,19 @@ def test_a_name_moved_to_another_market_or_taken_back_leaves_from_then_on(raw_co
         days = {d for d, e in keys(raw_copy) if e == name}
         assert min(days) == day_before
         assert max(days) == dt.date(2024, 6, 6)
+
+
+def test_a_sector_by_its_old_name_leaves(tmp_path: Path) -> None:
+    """A correction of the names of sectors that was known all along; another market's sectors stay."""
+    lake = world(tmp_path / "lake")
+    first, last = dt.date(2020, 1, 6), dt.date(2020, 1, 7)
+    run(lake, "numeric_embeddings", first, last, entity_type=("SECTOR",))
+    assert {e for _, e in keys(lake)} == {"US_EQ/Energy", "US_EQ/Utilities"}
+    others = window_rows([first], ["EU_EQ/Utilities"])
+    at = others.schema.get_field_index("entity_type")
+    lake.upsert(TABLE, others.set_column(at, others.schema.field(at), pa.array(["SECTOR"])))
+    listed = lake.read("instruments", where={"sector": "Utilities"}).to_pylist()
+    corrected = [{**row, "sector": "Water", "known_at": dt.datetime(2018, 9, 4, tzinfo=dt.UTC)} for row in listed]
+    lake.deliver("instruments", pa.Table.from_pylist(corrected, schema=contract("instruments").schema))
+    run(lake, "numeric_embeddings", first, last, entity_type=("SECTOR",))
+    assert {e for _, e in keys(lake)} == {"US_EQ/Energy", "US_EQ/Water", "EU_EQ/Utilities"}
