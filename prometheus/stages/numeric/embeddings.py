@@ -138,7 +138,6 @@ def _compute(params: NumericEmbeddingsParams, reader: StageReader, chunk: Chunk)
         only = _only(params, reader, market_id) if narrowed else ()
         if narrowed and not only:
             continue
-        requested: set[str] = set()
         for encoder, some in encoders_of(params, reader, market_id, days):
             if encoder is None:
                 for day in some:
@@ -146,11 +145,18 @@ def _compute(params: NumericEmbeddingsParams, reader: StageReader, chunk: Chunk)
                 continue
             for segment, ids in _segments(params, reader, market_id, entity_type, some, only, encoder):
                 parts.append(window_rows(params, segment, entity_type, ids, _fit_of(encoder)))
-                requested.update(segment.series.names if ids is None else ids.every)
                 _count(out, scope, segment)
-        _answer(out, params, reader, scope, days, requested)
+        _answer(out, params, reader, scope, days, set(only) or _ever(reader, market_id, entity_type))
     out.rows[declared.name] = pa.concat_tables(parts) if parts else declared.empty()
     return out
+
+
+def _ever(reader: StageReader, market_id: str, entity_type: str) -> set[str]:
+    """Whose rows a whole scope may hold: also of days that give no series now, nobody's row stays unanswered for."""
+    if entity_type == MARKET:
+        return {market_id}
+    column = "issuer_id" if entity_type == ISSUER else "instrument_id"
+    return {name for name in instruments_of(reader, market_id)[column].to_pylist() if name is not None}
 
 
 def _answer(

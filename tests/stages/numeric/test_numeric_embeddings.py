@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from prometheus.encoders.numeric import fit_pca
 from prometheus.errors import MissingInputError, RequestError, VariantConflictError
-from prometheus.lake import Lake, contract
+from prometheus.lake import Lake, Replacing, contract
 from prometheus.market.calendars import stored_sessions
 from prometheus.runtime import RunOptions, settings_of
 from prometheus.runtime.params import digest_of
@@ -236,3 +237,45 @@ def test_a_sector_by_its_old_name_leaves(tmp_path: Path) -> None:
     lake.deliver("instruments", pa.Table.from_pylist(corrected, schema=contract("instruments").schema))
     run(lake, "numeric_embeddings", first, last, entity_type=("SECTOR",))
     assert {e for _, e in keys(lake)} == {"US_EQ/Energy", "US_EQ/Water", "EU_EQ/Utilities"}
+
+
+@pytest.mark.parametrize("entity_type", ["INSTRUMENT", "ISSUER", "MARKET"])
+def test_days_whose_fit_is_gone_keep_no_rows(tmp_path: Path, entity_type: str) -> None:
+    """No series is made of such a day; the names it had rows of are known all the same."""
+    lake = world(tmp_path / "lake")
+    day = dt.date(2020, 1, 6)
+    pca = {"encoder": "pca", "encoder_settings": {"components": 3, "fit_variant": "v0"}, "variant": "pca"}
+    lake.upsert("encoder_fits", fit_rows(2020))
+    made = run(lake, "numeric_embeddings", day, day, entity_type=(entity_type,), **pca)
+    assert made.rows == lake.count(TABLE) > 0
+    gone = Replacing({"model_id": ["num-regime-core-v1"], "variant": ["v0"]}, {"market_id": ["US_EQ"]})
+    lake.upsert("encoder_fits", fit_rows(2020).slice(0, 0), replacing=[gone])
+    again = run(lake, "numeric_embeddings", day, day, entity_type=(entity_type,), **pca)
+    assert (again.done, again.skipped) == (1, {"no fit of the encoder serves the year": 1})
+    assert lake.count(TABLE) == 0
+
+
+def fit_rows(year: int, components: int = 3) -> pa.Table:
+    """A fit made by hand, of random vectors."""
+    declared = contract("encoder_fits")
+    vectors = 0.05 * np.random.default_rng(3).standard_normal((20, 384))
+    fit = fit_pca(vectors.astype(np.float32), components)
+    rows = [
+        {
+            "model_id": "num-regime-core-v1",
+            "variant": "v0",
+            "market_id": "US_EQ",
+            "year": year,
+            "component": component,
+            "as_of_date": dt.date(year - 1, 12, 31),
+            "version": fit.version,
+            "settings": stage("encoder_fits").params().settings_text,
+            "num_windows": fit.num_rows,
+            "variance": float(variance),
+            "vector": vector.tolist(),
+        }
+        for component, (variance, vector) in enumerate(
+            zip([fit.total_variance, *fit.variances], [fit.mean, *fit.components], strict=True)
+        )
+    ]
+    return pa.Table.from_pylist(rows, schema=declared.schema)
