@@ -40,16 +40,31 @@ class NumericModel:
         """Sessions up to and including t that an embedding of t depends on."""
         return max(SIGMA_SESSIONS, self.window) + RETURN_HISTORY
 
+    @property
+    def longest(self) -> int:
+        """Most sessions a window can have and still depend on nothing before ``history``.
+
+        Statistics of the window look back as far as the long-run volatility, no further. The running peak of the
+        ``stability`` block looks back a whole window from each session of it, so half of that is left.
+        """
+        return SIGMA_SESSIONS // 2 if "stability" in self.blocks else SIGMA_SESSIONS
+
     def with_window(self, window: int) -> NumericModel:
         """Return the model over another number of sessions; its own number is the default variant's.
 
         Raises
         ------
         RequestError
-            When no window can have that many.
+            When no window can have that many: too few say nothing, and what stages declare to read, so that a
+            correction makes the right days again, reaches back no further than ``longest`` needs.
         """
         if window < 2:
             raise RequestError(f"a window of {window} sessions says nothing; {self.model_id} has {self.window}")
+        if window > self.longest:
+            raise RequestError(
+                f"a window of {window} sessions reaches back further than stages read; {self.model_id} has "
+                f"{self.window} and takes {self.longest} at most"
+            )
         return replace(self, window=window)
 
 

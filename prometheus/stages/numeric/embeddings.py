@@ -52,7 +52,12 @@ from prometheus.vectors import to_list_array
 TABLE = "numeric_window_embeddings"
 
 HISTORY_DAYS = 1_200
-"""Calendar days that hold the 777 sessions a basket's window can depend on, holidays included."""
+"""Calendar days that hold the 755 sessions a basket's window can depend on, holidays included.
+
+The longest window has 504 sessions (:attr:`~prometheus.spaces.numeric.NumericModel.longest`), and the volume of the
+first is against its members' usual volume over 252 sessions up to it; returns need 504 + 74. Of all calendars of
+``exchange_calendars`` since 1990, 755 sessions span 1,158 days at most.
+"""
 
 
 @dataclass(frozen=True)

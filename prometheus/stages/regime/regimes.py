@@ -25,6 +25,9 @@ from prometheus.stages.regime.windows import RegimeParams, check_proxy, proxy_se
 
 
 def _days(params: RegimeParams, reader: StageReader, first: dt.date, last: dt.date) -> dict[str, list[dt.date]]:
+    if params.recursive:
+        # Windows of the year's first sessions are read too; without their sessions they would depend on what is held.
+        reader.span(dt.date(first.year, 1, 1), last)
     check_proxy(params, reader)
     check_prices(reader, first, last)
     return {

@@ -5,7 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from prometheus.encoders.numeric import BlocksConfig, BlocksEncoder, NumericEncoder, PadToDimEncoder, SeedEncoder
+from prometheus.encoders.numeric import (
+    BlocksConfig,
+    BlocksEncoder,
+    NumericEncoder,
+    PadToDimEncoder,
+    RandomProjectionEncoder,
+    SeedEncoder,
+)
 from prometheus.market.baskets import build_baskets
 from prometheus.market.membership import build_membership
 from prometheus.market.panel import EntitySeries, PricePanel, build_panel
@@ -158,6 +165,19 @@ def test_a_window_has_the_same_bits_whoever_is_beside_it(model: NumericModel) ->
         )
         (vector,) = encode(cut, model.history - 1, encoder=BlocksEncoder(), model=model).vectors
         assert np.array_equal(vector.view(np.uint32), mine[place].view(np.uint32))
+
+
+@pytest.mark.parametrize("model", BLOCK_MODELS, ids=lambda m: m.model_id)
+def test_the_longest_window_depends_on_no_price_before_its_history(model: NumericModel) -> None:
+    """From prices, because a return depends on prices before it; one session less is seen."""
+    longest, encoder = model.with_window(model.longest), RandomProjectionEncoder()
+    close, volume = walk(), shares()
+    whole = encode(panel_of(X=(close, volume)), model=longest, encoder=encoder).vectors
+    for history, same in ((model.history, True), (model.history - 74, False)):
+        late = close.copy()
+        late[: N - history] = np.nan
+        cut = encode(panel_of(X=(late, volume)), model=longest, encoder=encoder).vectors
+        assert np.array_equal(whole, cut) == same
 
 
 @pytest.mark.parametrize("model", BLOCK_MODELS, ids=lambda m: m.model_id)

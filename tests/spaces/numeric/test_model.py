@@ -93,6 +93,14 @@ def test_a_window_too_long_for_an_embedding_is_refused() -> None:
         NUM_REGIME_CORE_V1.with_window(1)
 
 
+@pytest.mark.parametrize("model", [NUM_REGIME_CORE_V1, NUM_STAB_CORE_V1], ids=lambda m: m.model_id)
+def test_a_window_that_reaches_back_further_than_stages_read_is_refused(model: NumericModel) -> None:
+    assert model.with_window(model.longest).history == model.history
+    words = f"{model.longest + 1} sessions reaches back further than stages read; {model.model_id} has 63 and takes"
+    with pytest.raises(RequestError, match=words):
+        model.with_window(model.longest + 1)
+
+
 def test_models_are_looked_up_by_name() -> None:
     assert numeric_model("num-regime-core-v1") is NUM_REGIME_CORE_V1
     with pytest.raises(RequestError, match=f"no numeric model 'num-x'; there are {', '.join(sorted(MODELS))}"):

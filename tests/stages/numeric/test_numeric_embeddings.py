@@ -12,17 +12,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from prometheus.clock import exchange_sessions
 from prometheus.encoders.numeric import fit_pca
 from prometheus.errors import MissingInputError, RequestError, VariantConflictError
 from prometheus.lake import Lake, Replacing, contract
 from prometheus.market.calendars import stored_sessions
 from prometheus.runtime import RunOptions, settings_of
 from prometheus.runtime.params import digest_of
+from prometheus.spaces.numeric import numeric_model
 from prometheus.stages import stage
+from prometheus.stages.numeric.embeddings import HISTORY_DAYS
+from prometheus.stages.numeric.windows import ENTITY_TYPES
 from prometheus.vectors import from_list_array
 from tests.demo_lakes import copy_lake, lineage, run, sql
 from tests.engine_worlds import world
 from tests.lake_rows import window_rows
+from tests.market_rows import instrument_table, price_table
 
 TABLE = "numeric_window_embeddings"
 REGIME = {"model_id": "num-regime-core-v1"}
@@ -253,6 +258,35 @@ def test_days_whose_fit_is_gone_keep_no_rows(tmp_path: Path, entity_type: str) -
     again = run(lake, "numeric_embeddings", day, day, entity_type=(entity_type,), **pca)
     assert (again.done, again.skipped) == (1, {"no fit of the encoder serves the year": 1})
     assert lake.count(TABLE) == 0
+
+
+@pytest.mark.parametrize("model_id", ["num-regime-core-v1", "num-stab-core-v1"])
+def test_the_longest_window_depends_on_no_price_before_the_declared_history(tmp_path: Path, model_id: str) -> None:
+    """Of every entity type; a longer window could change without its day being stale, so it is refused."""
+    sessions = exchange_sessions("XNYS", dt.date(2011, 1, 3), dt.date(2015, 3, 31))
+    names = [f"N{i}.US" for i in range(6)]
+    rng = np.random.default_rng(1)
+    close = 100 * np.exp(np.cumsum(0.01 * rng.standard_normal((6, len(sessions))), axis=1))
+    volume = 1e6 * np.exp(0.3 * rng.standard_normal(close.shape))
+    model, day = numeric_model(model_id), sessions.dates[-1].item()
+    begins = np.searchsorted(sessions.dates, np.datetime64(day) - HISTORY_DAYS)
+    settings = {"weights": dict.fromkeys(model.blocks, 1.0), "norm": "calibrated", "clip": 5.0, "seed": 7}
+    long = {"model_id": model_id, "encoder": "random_projection", "encoder_settings": settings, "variant": "long"}
+    made = []
+    for first in (0, int(begins)):
+        lake = Lake.open(tmp_path / str(first), create=True)
+        lake.upsert(
+            "instruments", instrument_table([{"instrument_id": n, "issuer_id": n, "sector": "S"} for n in names])
+        )
+        row, at = np.nonzero(np.broadcast_to(np.arange(len(sessions)) >= first, close.shape))
+        whose = [names[i] for i in row]
+        lake.upsert("prices_daily", price_table(sessions, whose, at, close=close[row, at], volume=volume[row, at]))
+        run(lake, "numeric_embeddings", day, day, entity_type=ENTITY_TYPES, window_days=model.longest, **long)
+        assert lake.count(TABLE) == 6 + 6 + 1 + 1
+        made.append(lake.digest(TABLE))
+    assert made[0] == made[1]
+    with pytest.raises(RequestError, match=f"{model.longest + 1} sessions reaches back further than stages read"):
+        run(lake, "numeric_embeddings", day, day, window_days=model.longest + 1, **{**long, "variant": "longer"})
 
 
 def fit_rows(year: int, components: int = 3) -> pa.Table:

@@ -14,9 +14,11 @@ import pytest
 from prometheus.engines.regime import LABELS
 from prometheus.errors import MissingInputError, RequestError, VariantConflictError
 from prometheus.lake import Lake, contract
+from prometheus.market.calendars import stored_sessions
 from prometheus.runtime import RunOptions
 from prometheus.vectors import from_list_array
 from tests.demo_lakes import copy_lake, run
+from tests.engine_worlds import world
 
 JANUARY = dt.date(2025, 1, 2), dt.date(2025, 1, 31)
 CUT = dt.date(2024, 12, 31)
@@ -65,6 +67,13 @@ def test_the_same_rows_from_any_request(raw: Lake, demo_lake: Path, tmp_path: Pa
     again = run(lake, LABELLED, *JANUARY, RunOptions(force=True), backend=backend, variant=backend)
     assert again.done == 20
     assert rows_of(lake, variant=backend) == rows_of(raw, variant=backend)
+
+
+def test_a_head_that_remembers_has_the_sessions_its_first_windows_look_back_on(tmp_path: Path) -> None:
+    """Also late in a year: it starts in January, and how far back sessions are held must decide nothing."""
+    lake, day = world(tmp_path / "lake"), dt.date(2020, 3, 30)
+    run(lake, LABELLED, day, day, backend="jump", variant="jump")
+    assert stored_sessions(lake, "XNYS").dates[0] <= np.datetime64("2020-01-01") - 4 * 365
 
 
 @pytest.mark.parametrize("backend", ["hmm", "nowcast"])
