@@ -122,8 +122,9 @@ def _chosen_texts(
 ) -> pl.DataFrame:
     """Return source_id, as_of_date and text_hash of the texts that count: one an article, of the version known by then.
 
-    Most articles have one version, and their vector is found by id. Those with several are matched by the hash of the
-    text their known version has: a correction may go back to an earlier wording.
+    Most articles have one version and one vector, found by id. Those with several of either are matched by the hash of
+    the text their known version has: a correction may go back to an earlier wording, and vectors outlive the rows of a
+    file that was taken back.
     """
     article = ["source_id", "as_of_date"]
     narrow = ["article_id", "as_of_date", "known_at", "withdrawn", *(["language"] if selection.language else [])]
@@ -136,14 +137,8 @@ def _chosen_texts(
     counts = ~pl.col("withdrawn")
     if selection.language:
         counts &= pl.col("language").str.to_uppercase() == selection.language.upper()
-    # Telling that no id comes twice is much cheaper than telling which do.
-    if known["source_id"].n_unique() == known.height:
-        twice = known.clear()
-        settled = known
-    else:
-        several = pl.len().over(article) > 1
-        twice = known.filter(several).select(article).unique()
-        settled = known.filter(~several)
+    twice = pl.concat([_repeated(known, article), _repeated(keys, article)]).unique()
+    settled = known.join(twice, on=article, how="anti") if twice.height else known
     plain = (
         keys.join(settled.filter(counts), on=article, suffix="_article")
         .filter(pl.col("known_at_article") >= pl.col("known_at"))
@@ -166,6 +161,14 @@ def _chosen_texts(
     hashes = pl.Series("text_hash", [text_hash(t) for t in texts["text"]], dtype=pl.String)
     exact = texts.select(article).with_columns(hashes)
     return pl.concat([plain, keys.join(exact, on=[*article, "text_hash"], how="semi").select(plain.columns)])
+
+
+def _repeated(rows: pl.DataFrame, article: list[str]) -> pl.DataFrame:
+    """Articles that come more than once."""
+    # Telling that no id comes twice is much cheaper than telling which do.
+    if rows["source_id"].n_unique() == rows.height:
+        return rows.select(article).clear()
+    return rows.filter(pl.len().over(article) > 1).select(article).unique()
 
 
 def own_news_rows(

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prometheus.audit.restoring import restore_table
 from prometheus.encoders.text import describe_text_encoder
 from prometheus.errors import MissingInputError, RequestError, VariantConflictError
 from prometheus.lake import Lake
 from prometheus.runtime import RunOptions, RunSummary
+from prometheus.stages import all_stages
 from prometheus.vectors import from_list_array
 from tests.demo_lakes import known_news_means, run
 from tests.news_rows import article, news_table, regime_table
@@ -150,6 +152,21 @@ def test_a_correction_can_go_back_to_an_earlier_wording(tmp_path: Path) -> None:
     joint(lake)
     expected = (REGIMES[0] + mean_of("News of day 0", "Alpha")) / 2
     np.testing.assert_allclose(vectors(lake)[monday], expected, atol=1e-6)
+
+
+def test_a_vector_of_a_text_that_was_taken_back_does_not_count(tmp_path: Path) -> None:
+    """News restored and the fixed file brought: one version of the article, and vectors of both its texts."""
+    monday = WEEK[0]
+    lake = small_lake(tmp_path / "lake", article("other", f"{monday} 09:00", "Stands"))
+    before = lake.version("news_articles")
+    for text in ("Garbled", "Fixed"):
+        restore_table(lake, "news_articles", before, stages=all_stages())
+        lake.deliver("news_articles", news_table(article("a", f"{monday} 10:00", text)))
+        run(lake, "text_embeddings", monday, monday, backend="hashing", variant="hashing", language="EN")
+        joint(lake, monday, monday)
+        expected = (REGIMES[0] + mean_of("Stands", text)) / 2
+        np.testing.assert_allclose(vectors(lake)[monday], expected, atol=1e-6)
+    assert lake.count("text_embeddings") == 3
 
 
 def test_the_text_is_that_of_the_version_known(tmp_path: Path) -> None:
