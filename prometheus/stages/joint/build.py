@@ -21,7 +21,7 @@ from prometheus.stages.joint.fusing import Fused, fuse
 from prometheus.stages.joint.params import JointParams, active, check_settings, params_of
 from prometheus.stages.joint.rows import Wanted
 from prometheus.stages.joint.scopes import chosen, repeated
-from prometheus.stages.joint.sources import source_of
+from prometheus.stages.joint.sources import revision_of, source_of
 from prometheus.vectors import to_list_array
 
 NOTHING = "no branch present"
@@ -38,7 +38,7 @@ def joint_stage(space_name: str) -> Stage[Any]:
     entities = entities_of(space)
     return Stage(
         name=space.stage,
-        revision=1,
+        revision=revision_of(space),
         summary=space.summary,
         params=params_of(space_name),
         inputs=(*branch_inputs(space), *entities.inputs, statistics_input(space)),

@@ -97,6 +97,7 @@ class News(TextSource):
     source_type = "NEWS"
     tables = ("news_articles",)
     command = "backfill_text_embeddings"
+    revision = 1
 
     def selection(self, params: Any) -> NewsSelection:
         """Which vectors are averaged."""

@@ -16,7 +16,15 @@ from prometheus.stages.joint.rows import Wanted
 
 
 class BranchSource(ABC):
-    """Reads one branch of a space for the rows that are wanted."""
+    """Reads one branch of a space for the rows that are wanted.
+
+    Attributes
+    ----------
+    revision : int
+        Bumped when it gives other values of the same rows: every space with such a branch is then made again.
+    """
+
+    revision: ClassVar[int] = 0
 
     def __init__(self, branch: Branch) -> None:
         self.branch = branch

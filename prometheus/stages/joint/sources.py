@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus.spaces.joint import Branch
+from prometheus.spaces.joint import Branch, JointSpace
 from prometheus.stages.joint.entity_sources import Joint, NamedScenario, Numeric, OwnNews, ProfileTexts
 from prometheus.stages.joint.region_sources import Macro, News, NewsOverEpisode, Regimes, RegimesOverEpisode
 from prometheus.stages.joint.source import BranchSource
@@ -25,3 +25,8 @@ SOURCES: dict[str, type[BranchSource]] = {
 def source_of(branch: Branch) -> BranchSource:
     """Return what reads a branch."""
     return SOURCES[branch.source](branch)
+
+
+def revision_of(space: JointSpace) -> int:
+    """Revision of the stages of a space: any of its sources that gives other values than it used to is a new one."""
+    return 1 + sum(source_of(branch).revision for branch in space.branches)

@@ -27,7 +27,7 @@ from prometheus.stages.cuts import cut_days
 from prometheus.stages.joint.build import branch_inputs
 from prometheus.stages.joint.entities import Entities, entities_of
 from prometheus.stages.joint.params import JointParams, active, check_settings, params_of
-from prometheus.stages.joint.sources import source_of
+from prometheus.stages.joint.sources import revision_of, source_of
 from prometheus.vectors import to_list_array
 
 MIN_DATES = 126
@@ -44,7 +44,7 @@ def statistics_stage(space_name: str) -> Stage[Any]:
     entities = entities_of(space)
     return Stage(
         name=space.statistics,
-        revision=1,
+        revision=revision_of(space),
         summary=f"fit each branch's past mean and spread, year by year, for calibrated variants of {space.joint_type}",
         params=params_of(space_name),
         inputs=tuple(i.over_all_history() for i in (*branch_inputs(space), *entities.inputs)),
