@@ -16,20 +16,18 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
-from prometheus import __version__
 from prometheus.clock import DEFAULT_MARKETS, Markets
 from prometheus.errors import RequestError
 from prometheus.lake import Lake, contract
 from prometheus.runtime.ledger import Ledger, assumptions
-from prometheus.runtime.params import StageParams, digest_of, narrows, request_of
+from prometheus.runtime.lineage import Lineage
+from prometheus.runtime.params import StageParams, digest_of, request_of
 from prometheus.runtime.plan import Plan, make_plan
 from prometheus.runtime.progress import PlainProgress, Progress
 from prometheus.runtime.reader import StageReader
@@ -37,7 +35,6 @@ from prometheus.runtime.stage import Chunk, Output, Stage
 from prometheus.runtime.summary import RunOptions, RunSummary
 from prometheus.runtime.upcoming import Upcoming
 from prometheus.runtime.variants import register_variant
-from prometheus.runtime.withdrawal import WITHDRAWN
 
 
 @dataclass(frozen=True)
@@ -132,6 +129,7 @@ def _run_chunks(
     began = dt.datetime.now(dt.UTC)
     run_id = digest_of(stage.name, request_of(params), plan.fingerprint, began.isoformat(), os.getpid())
     book = Ledger(lake, run_id, stage.name, params, plan)
+    lineage = Lineage(lake, run_id, stage, params, plan)
     book.event("started", summary)
     progress.start(stage.name, plan.size)
 
@@ -139,11 +137,10 @@ def _run_chunks(
         t0 = time.monotonic()
         output = stage.compute(params, reader, chunk)
         pairs = [(scope, day) for scope, days in chunk.days.items() for day in days]
-        _record_begun(lake, stage, params, plan, pairs, run_id)
-        _record_gone(lake, stage, params, plan, output, run_id)
+        lineage.before(pairs, output)
         rows = _commit(lake, stage, output, run_id)
         seconds = time.monotonic() - t0
-        _record_lineage(lake, stage, params, plan, pairs, output, run_id, complete=not narrows(params))
+        lineage.after(pairs, output)
         book.chunk(chunk, rows, seconds)
         return _Finished(chunk, rows, seconds, output.reasons, output.notes)
 
@@ -160,7 +157,9 @@ def _run_chunks(
             summary.interrupted = stopping.is_set() and summary.done < plan.size
     except BaseException as error:
         book.event("failed", summary, error=f"{type(error).__name__}: {error}")
+        lineage.settle()
         raise
+    lineage.settle()
     book.event("interrupted" if summary.interrupted else "finished", summary)
 
 
@@ -241,55 +240,3 @@ def _commit(lake: Lake, stage: Stage[Any], output: Output, run_id: str) -> int:
         lake.upsert(table, rows, replacing=replacing or (), metadata={"stage": stage.name, "run_id": run_id})
         total += rows.num_rows
     return total
-
-
-def _record_begun(
-    lake: Lake, stage: Stage[Any], params: StageParams, plan: Plan, pairs: Sequence[tuple[str, dt.date]], run_id: str
-) -> None:
-    """Say of days that were complete once that they are begun again, before their rows change.
-
-    Killed in between, the rows would be new and the lineage old; were the inputs then put back to what they were, the
-    old lineage would fit again.
-    """
-    again = [pair for pair in pairs if pair in plan.before]
-    if again:
-        _record_lineage(lake, stage, params, plan, again, Output(), digest_of("begun", run_id), complete=False)
-
-
-def _record_gone(lake: Lake, stage: Stage[Any], params: StageParams, plan: Plan, output: Output, run_id: str) -> None:
-    """Take back that days are done whose rows are about to go."""
-    if output.gone:
-        nothing = replace(plan, fingerprint=WITHDRAWN, inputs=dict.fromkeys(output.gone, WITHDRAWN))
-        gone = digest_of("gone", run_id)
-        _record_lineage(lake, stage, params, nothing, output.gone, Output(), gone, complete=True)
-
-
-def _record_lineage(
-    lake: Lake,
-    stage: Stage[Any],
-    params: StageParams,
-    plan: Plan,
-    pairs: Sequence[tuple[str, dt.date]],
-    output: Output,
-    run_id: str,
-    *,
-    complete: bool,
-) -> None:
-    n = len(pairs)
-    now = dt.datetime.now(dt.UTC)
-    columns: dict[str, list[Any]] = {
-        "stage": [stage.name] * n,
-        "variant": [params.variant] * n,
-        "scope": [scope for scope, _ in pairs],
-        "as_of_date": [day for _, day in pairs],
-        "run_id": [run_id] * n,
-        "recorded_at": [max(now, plan.not_before or now)] * n,
-        "code_version": [__version__] * n,
-        "settings_digest": [plan.settings_digest] * n,
-        "fingerprint": [plan.fingerprint] * n,
-        "num_keys": [output.made.get(p, 0) for p in pairs],
-        "num_skipped": [output.skipped.get(p, 0) for p in pairs],
-        "complete": [complete] * n,
-        "input_digest": [plan.inputs[p] for p in pairs],
-    }
-    lake.append("lineage", pa.Table.from_pydict(columns, schema=contract("lineage").schema))

@@ -16,8 +16,8 @@ from prometheus.audit.restoring import restore_table
 from prometheus.clock import DEFAULT_MARKETS, Market, Markets, exchange_sessions
 from prometheus.errors import RequestError, VariantConflictError
 from prometheus.lake import Lake
-from prometheus.runtime import Chunk, Output, RunOptions, StageReader, market_of_region_in_scope, run_stage
-from prometheus.runtime import run as run_module
+from prometheus.runtime import Chunk, Output, RunOptions, StageReader, lineage, market_of_region_in_scope, run_stage
+from prometheus.runtime.lineage import Lineage
 from tests import toy_stage
 from tests.lake_rows import price_rows
 from tests.toy_stage import TOY, ToyParams
@@ -197,14 +197,11 @@ def test_rows_of_inputs_that_were_taken_back_are_not_done(
     if dies == "named":
         run_stage(lake, TOY, ToyParams(only=("A",)), FIRST, LAST)
     else:
-        record = run_module._record_lineage
 
-        def die(*args: Any, complete: bool) -> None:
-            if complete:
-                raise KeyboardInterrupt
-            record(*args, complete=complete)
+        def die(*args: Any) -> None:
+            raise KeyboardInterrupt
 
-        monkeypatch.setattr(run_module, "_record_lineage", die)
+        monkeypatch.setattr(Lineage, "after", die)
         with pytest.raises(KeyboardInterrupt):
             run_stage(lake, TOY, ToyParams(), FIRST, LAST, options=RunOptions(executor="serial"))
         monkeypatch.undo()
@@ -231,7 +228,7 @@ def test_a_clock_that_ran_ahead_does_not_hide_what_is_made_after(lake: Lake, mon
             return REAL.now(tz) + dt.timedelta(hours=2)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module.dt, "datetime", Ahead)
+        patch.setattr(lineage.dt, "datetime", Ahead)
         run_stage(lake, TOY, ToyParams(), FIRST, LAST)
     lake.deliver("prices_daily", price_rows([SESSIONS[10]], ["C"], close=400.0))
     assert run_stage(lake, TOY, ToyParams(), FIRST, LAST).done > 0
