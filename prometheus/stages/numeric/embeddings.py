@@ -55,8 +55,8 @@ HISTORY_DAYS = 1_200
 """Calendar days that hold the 755 sessions a basket's window can depend on, holidays included.
 
 The longest window has 504 sessions (:attr:`~prometheus.spaces.numeric.NumericModel.longest`), and the volume of the
-first is against its members' usual volume over 252 sessions up to it; returns need 504 + 74. Of all calendars of
-``exchange_calendars`` since 1990, 755 sessions span 1,158 days at most.
+first is against its members' usual volume over 252 sessions up to it; returns need 504 + 74. Of the calendars of
+``exchange_calendars``, most of them since 1990, 755 sessions span 1,158 days at most.
 """
 
 
