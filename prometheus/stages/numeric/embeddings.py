@@ -29,7 +29,7 @@ from prometheus.runtime import Chunk, Holding, Input, Output, Stage, StageReader
 from prometheus.runtime.params import canonical_json
 from prometheus.stages.cuts import check_prices
 from prometheus.stages.issuers import representatives
-from prometheus.stages.numeric.fitted_encoders import encoders_of
+from prometheus.stages.numeric.fitted_encoders import check_fits, encoders_of
 from prometheus.stages.numeric.fundamental_ranks import market_fundamentals
 from prometheus.stages.numeric.windows import (
     ENTITY_TYPES,
@@ -108,6 +108,7 @@ def _days(
         _check_names(params.instrument_id, reader, markets)
     for market_id in markets:
         sessions = reader.sessions(market_id).between(first, last).dates.tolist()
+        check_fits(params, reader, market_id, sessions)
         for entity_type in params.entity_type:
             asked[_scope(market_id, entity_type)] = sessions
     check_prices(reader, first, last)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -48,6 +49,11 @@ def encoders_of(
         return
     for year, group in itertools.groupby(days, key=lambda d: d.year):
         yield _fitted(encoder, params, reader, market_id, year), tuple(group)
+
+
+def check_fits(params: WindowParams, reader: StageReader, market_id: str, days: Sequence[dt.date]) -> None:
+    """Refuse what :func:`encoders_of` would, before a run has put anything under its variant's name."""
+    deque(encoders_of(params, reader, market_id, days), maxlen=0)
 
 
 def _fitted(

@@ -105,5 +105,6 @@ def test_what_does_not_go_together_is_refused(demo_copy: Lake) -> None:
     run(demo_copy, "encoder_fits", day, day, market_id=("US_EQ",))
     with pytest.raises(RequestError, match="are of windows of 63 sessions, not 42"):
         run(demo_copy, "numeric_embeddings", day, day, market_id=("US_EQ",), window_days=42, **PCA)
+    assert demo_copy.read("variants", where={"variant": "pca", "stage": "numeric_embeddings"}).num_rows == 0
     with pytest.raises(RequestError, match="encodes nothing without a dated fit"):
         run(demo_copy, "regimes", day, day, **PCA)
