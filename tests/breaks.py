@@ -89,7 +89,7 @@ BREAKS = (
     Break(
         "stale check",
         "days are done although their inputs have changed since",
-        "prometheus/runtime/plan.py",
+        "prometheus/runtime/done.py",
         "elif made_from != inputs.get((scope, day)):",
         "elif inputs.get((scope, day)) is None:",
         "tests/runtime/test_run.py::test_a_late_row_makes_exactly_its_dependants_stale",

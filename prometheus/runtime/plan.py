@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -18,23 +17,12 @@ from prometheus.clock import Sessions
 from prometheus.errors import RequestError
 from prometheus.lake import Lake
 from prometheus.lake.row_hashes import row_hashes
-from prometheus.runtime.params import P_NARROWED, StageParams, digest_of, narrows, settings_of
+from prometheus.runtime.done import DONE, FORCED, MISSING, PARTIAL, Book
+from prometheus.runtime.params import StageParams, digest_of, narrows, settings_of
 from prometheus.runtime.reader import SESSIONS_LOADED, StageReader
 from prometheus.runtime.stage import Chunk, Stage
 from prometheus.runtime.upcoming import Upcoming
 from prometheus.runtime.variants import check_cutoffs, check_variant
-from prometheus.runtime.withdrawal import WITHDRAWN
-
-MISSING, STALE_SETTINGS, STALE_INPUTS, STALE_ROWS, TAKEN_BACK, FORCED, PARTIAL, DONE = (
-    "missing",
-    "stale: stage or encoder changed",
-    "stale: inputs changed",
-    "stale: begun again since, from other inputs",
-    "marked as not done",
-    "forced",
-    P_NARROWED,
-    "done",
-)
 
 
 @dataclass(frozen=True)
@@ -124,7 +112,7 @@ def make_plan(
     reader.span(first, last)
     asked = {scope: tuple(days) for scope, days in stage.days(params, reader, first, last).items()}
     inputs = input_digests(lake, stage, params, asked, reader)
-    book = _Book.of(lake, stage.name, params.variant, settings_digest, asked)
+    book = Book.of(lake, stage.name, params.variant, settings_digest, asked)
     done = book.status(fingerprint, inputs)
     partial = narrows(params)
     reasons: Counter[str] = Counter()
@@ -198,57 +186,6 @@ def _reach_back(last: NDArray[np.datetime64], history: int | None) -> NDArray[np
         return None
     first: NDArray[np.datetime64] = (last - np.timedelta64(history, "D")).astype("datetime64[D]")
     return first
-
-
-@dataclass(frozen=True)
-class _Book:
-    """Lineage of the scopes asked for: each day's latest complete row, and whether it was begun again since.
-
-    One variant name can stand for other settings on another surface of the stage, whose rows say nothing here.
-
-    Attributes
-    ----------
-    complete : polars.DataFrame
-        ``scope``, ``as_of_date``, ``fingerprint``, ``input_digest`` and ``otherwise``: an incomplete row says that the
-        day was begun again since from other inputs, or for some of its names made from them.
-    latest : datetime or None
-        Instant of the last row of any.
-    """
-
-    complete: pl.DataFrame
-    latest: dt.datetime | None
-
-    @classmethod
-    def of(
-        cls, lake: Lake, stage: str, variant: str, settings_digest: str, asked: Mapping[str, tuple[dt.date, ...]]
-    ) -> _Book:
-        key, made = ["scope", "as_of_date"], ["fingerprint", "input_digest"]
-        scopes = [s for s, days in asked.items() if days] or [""]
-        where = {"stage": stage, "variant": variant, "settings_digest": settings_digest, "scope": scopes}
-        columns = [*key, "recorded_at", "complete", *made]
-        rows = pl.DataFrame(pl.from_arrow(lake.read("lineage", columns=columns, where=where)))
-        rows = rows.sort("recorded_at", maintain_order=True)
-        complete = rows.filter("complete").unique(key, keep="last", maintain_order=True)
-        begun = rows.filter(~pl.col("complete")).join(complete, on=key, suffix="_then")
-        other = pl.any_horizontal(pl.col(c) != pl.col(f"{c}_then") for c in made)
-        again = begun.filter(other & (pl.col("recorded_at") > pl.col("recorded_at_then"))).select(key).unique()
-        complete = complete.join(again.with_columns(otherwise=True), on=key, how="left", maintain_order="left")
-        found = complete.select(*key, *made, pl.col("otherwise").fill_null(False))
-        return cls(found, rows["recorded_at"][-1] if rows.height else None)
-
-    def status(self, fingerprint: str, inputs: Mapping[tuple[str, dt.date], str]) -> dict[tuple[str, dt.date], str]:
-        """Status of every output day that has complete lineage."""
-        status = {}
-        for scope, day, made_with, made_from, otherwise in self.complete.iter_rows():
-            if made_with == WITHDRAWN:
-                status[scope, day] = TAKEN_BACK
-            elif made_with != fingerprint:
-                status[scope, day] = STALE_SETTINGS
-            elif made_from != inputs.get((scope, day)):
-                status[scope, day] = STALE_INPUTS
-            else:
-                status[scope, day] = STALE_ROWS if otherwise else DONE
-        return status
 
 
 def _chunks(

@@ -15,7 +15,7 @@ from prometheus.clock import DEFAULT_MARKETS, exchange_sessions
 from prometheus.errors import VariantConflictError
 from prometheus.lake import Lake, contract
 from prometheus.runtime import Stage, StageReader, run_stage
-from prometheus.runtime import plan as words
+from prometheus.runtime import done as words
 from prometheus.runtime.plan import Plan, make_plan
 from prometheus.runtime.withdrawal import latest_lineage, withdraw
 from tests.lake_rows import price_rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from prometheus.encoders.text.hashing import HashingEncoder
 from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import Lake
 from prometheus.runtime import RunOptions, RunSummary
+from prometheus.stages.text import embeddings, encoding
 from prometheus.stages.text.embeddings import NO_TEXT
 from prometheus.vectors import from_list_array
 from tests.demo_lakes import run
@@ -183,6 +185,28 @@ def test_two_model_ids_of_one_variant_name_do_not_disturb_each_other(lake: Lake)
     embed(lake, model_id="text-other-v1")
     assert embed(lake).already == 2
     assert embed(lake, model_id="text-other-v1").already == 2
+
+
+def test_texts_another_encoder_has_made_since_are_made_again(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights in a folder are no setting: one request may have other ones, and share rows with a wider one."""
+    embed(lake)
+    held = lake.digest(TABLE)
+    own = describe_text_encoder("hashing")
+    other = SimpleNamespace(
+        name=own.name,
+        dimension=own.dimension,
+        fingerprint="other weights",
+        load=lambda: SimpleNamespace(descriptor=other, encode=lambda texts: -own.load().encode(texts)),
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(encoding, "describe", lambda params: other)
+        patch.setattr(embeddings, "describe", lambda params: other)
+        embed(lake, language="EN")
+        assert lake.digest(TABLE) != held
+    assert embed(lake).done == 2
+    assert lake.digest(TABLE) == held
+    assert embed(lake, language="EN").done == 2  # its own lineage speaks of the other weights
+    assert (embed(lake).done, embed(lake, language="EN").done) == (0, 0)
 
 
 def test_rows_do_not_depend_on_chunks(lake: Lake, tmp_path: Path) -> None:
