@@ -25,6 +25,7 @@ import pytest
 from prometheus.lake import Lake, writer
 from prometheus.runtime import plan, run, run_stage
 from prometheus.runtime.ledger import Ledger
+from prometheus.runtime.lineage import Lineage
 from prometheus.stages import stage
 
 TABLE = "numeric_window_embeddings"
@@ -42,11 +43,11 @@ def _nothing(*given: Any, **options: Any) -> None:
 
 
 TRUST: dict[str, tuple[tuple[Any, str, Callable[..., Any]], ...]] = {
-    "lineage": ((run, "_record_lineage", _nothing),),
+    "lineage": tuple((Lineage, name, _nothing) for name in ("before", "after", "settle")),
     "input digests": ((plan, "input_digests", _no_input_digests),),
     "row digests": ((writer, "rows_digest", lambda *given: ""),),
     "books": ((Ledger, "event", _nothing), (Ledger, "chunk", _nothing)),
-    "variants": ((run, "_register_variant", _nothing),),
+    "variants": ((run, "register_variant", _nothing), (plan, "check_cutoffs", _nothing)),
 }
 """By what it is called, where it is done and what stands in for it."""
 

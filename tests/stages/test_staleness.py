@@ -13,7 +13,7 @@ from prometheus.cli.main import main
 from prometheus.clock import DEFAULT_MARKETS
 from prometheus.lake import Lake
 from prometheus.runtime import RunOptions, StageReader, make_plan
-from prometheus.runtime.plan import DONE, STALE_INPUTS
+from prometheus.runtime.done import DONE, STALE_INPUTS
 from prometheus.stages import stage
 from tests.commands import call
 from tests.demo_lakes import run
