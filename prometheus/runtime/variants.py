@@ -69,12 +69,10 @@ def check_cutoffs(lake: Lake, stage: Stage[Any], params: StageParams) -> None:
     """
     if stage.market is None:
         return
-    named = [(i, i.where(params)) for i in stage.inputs if i.where is not None and i.is_read(params)]
-    read = [(i, conditions) for i, conditions in named if "variant" in conditions]
-    for row in lake.read(_BOOK).to_pylist() if read else ():
-        if row["cutoff"] is None or _LATER.index(row["cutoff"]) <= _LATER.index(params.cutoff):
-            continue
-        for declared, _ in read:
+    read = [i for i in stage.inputs if i.where is not None and i.is_read(params) and "variant" in i.where(params)]
+    later = _LATER[_LATER.index(params.cutoff) + 1 :]
+    for row in lake.read(_BOOK, where={"cutoff": later}).to_pylist() if read else ():
+        for declared in read:
             if _feeds(row, declared, params):
                 raise VariantConflictError(
                     f"{stage.name} [{params.variant}] decides at {params.cutoff} and would read {declared.table} of "
