@@ -88,7 +88,7 @@ def run_steps(
         if summary.interrupted:
             break
         if summary.done:
-            release_memory()
+            release_memory(lake)
     return summaries
 
 

@@ -291,7 +291,21 @@ class Lake:
 
     def query(self, sql: str, tables: Mapping[str, pa.Table] | None = None) -> pa.Table:
         """Run SQL built from :meth:`source` fragments (and Arrow tables, by name) and return the result."""
-        return self._bound(tables).sql(sql).to_arrow_table()
+        cursor = self._bound(tables)
+        try:
+            return cursor.sql(sql).to_arrow_table()
+        finally:
+            for name in tables or ():  # a cursor lives as long as its thread, and would keep them as long
+                cursor.unregister(name)
+
+    def release(self) -> None:
+        """Let go of the DuckDB session and what it keeps: its threads' memory, footers of files.
+
+        The next read opens another; a thread in the midst of one goes on with the session it has.
+        """
+        with self._lock:
+            self._connection = None
+            self._local = threading.local()
 
     def stream(
         self, sql: str, tables: Mapping[str, pa.Table] | None = None, batch_rows: int = 16_384

@@ -9,14 +9,18 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from prometheus.lake import Lake
 
-def release_memory() -> None:
+
+def release_memory(lake: Lake) -> None:
     """Return freed memory to the system.
 
     Allocators keep what a stage has freed, torn into pieces that the next one cannot always use: a chain of stages
-    would need the sum of what its stages leave behind. Arrow's pool and the C library's arenas are asked to let go;
-    where the library has no such call (macOS, musl) its own policy stands.
+    would need the sum of what its stages leave behind. The lake's DuckDB session ends (each of its threads has its
+    own store of freed blocks), Arrow's pool and the C library's arenas are asked to let go; where the library has no
+    such call (macOS, musl) its own policy stands.
     """
+    lake.release()
     gc.collect()
     pa.default_memory_pool().release_unused()
     trim = _malloc_trim()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -150,6 +153,27 @@ def test_results_come_in_batches_too(lake: Lake) -> None:
     wanted = lake.read(WINDOWS, columns=["entity_id"], where={"entity_id": ["N1", "N2"]})
     batches = list(lake.stream(sql, {"wanted": wanted}, batch_rows=1))
     assert sorted(x for b in batches for x in b["entity_id"].to_pylist()) == ["N1", "N2"]
+
+
+def test_tables_given_to_a_query_are_not_kept(lake: Lake) -> None:
+    given = pa.table({"n": list(range(10))})
+    alive = weakref.ref(given)
+    assert lake.query("SELECT sum(n) AS n FROM given", {"given": given})["n"].to_pylist() == [45]
+    with pytest.raises(duckdb.Error):
+        lake.query("SELECT nothing FROM given", {"given": given})
+    del given
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_session_let_go_ends_once_its_reads_have(lake: Lake) -> None:
+    lake.upsert(WINDOWS, window_rows([DAY], ["A", "B"]))
+    reading = lake.stream(lake.source(WINDOWS, columns=["entity_id"]), batch_rows=1)
+    before = lake.cursor()
+    lake.release()
+    assert reading.read_all().num_rows == 2
+    assert lake.count(WINDOWS) == 2
+    assert lake.cursor() is not before
 
 
 @pytest.mark.parametrize("name", ["my lake", "é#1", "it's", "a=b;c", "what? * {x}"])

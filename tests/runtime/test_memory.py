@@ -10,6 +10,7 @@ import pytest
 
 PROBE = """
 from pathlib import Path
+from prometheus.lake import Lake
 from prometheus.runtime.memory import release_memory
 
 def resident():
@@ -21,7 +22,7 @@ kept = pieces[::16]
 full = resident()
 del pieces
 torn = resident()
-release_memory()
+release_memory(Lake("nowhere"))
 print(full, torn, resident(), len(kept))
 """
 

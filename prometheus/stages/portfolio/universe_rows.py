@@ -14,6 +14,7 @@ from prometheus.lake import contract
 from prometheus.stages.portfolio.params import UniversesParams
 
 BACKEND = "basic"
+ROWS_AT_ONCE = 16_384
 
 _INPUTS = {
     "assessment": "assessment",
@@ -37,8 +38,8 @@ def universe_rows(
 ) -> pa.Table:
     """Rows of names as ``facts``, ``listed`` and ``selection`` have them, put in storage order.
 
-    They are sorted before the JSON is written: of a year of names it is most of the memory, and a copy of it, sorted,
-    would be as much again.
+    They are sorted before the JSON is written, and the JSON is written some thousand rows at a time: of a year of names
+    it is most of the memory, and each copy of it, sorted or in another type, would be as much again.
     """
     n = len(listed)
     order = facts.select(pl.arg_sort_by("instrument_id", "as_of_date")).to_series()
@@ -61,9 +62,18 @@ def universe_rows(
             "backend": pl.repeat(BACKEND, n, eager=True),
             "reason": _missing(listed, selection, noted(params)),
         }
-    )[order].with_columns(_as_json(_numbers_behind(params, facts, selection)[order]))
-    table: pa.Table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    return table.select(schema.names).cast(schema)
+    )[order]
+    numbers = _numbers_behind(params, facts, selection)[order]
+    return pa.concat_tables(
+        [
+            frame[i : i + ROWS_AT_ONCE]
+            .with_columns(_as_json(numbers[i : i + ROWS_AT_ONCE]))
+            .to_arrow(compat_level=pl.CompatLevel.oldest())
+            .select(schema.names)
+            .cast(schema)
+            for i in range(0, max(n, 1), ROWS_AT_ONCE)
+        ]
+    )
 
 
 def _as_json(numbers: pl.DataFrame) -> pl.Series:

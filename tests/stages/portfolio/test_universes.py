@@ -17,6 +17,7 @@ from prometheus.errors import BadDataError, MissingInputError, RequestError
 from prometheus.lake import Lake, contract
 from prometheus.runtime import RunOptions
 from prometheus.scripts.backfill_universes import main
+from prometheus.stages.portfolio import universe_rows
 from prometheus.stages.portfolio.params import UniversesParams
 from tests.demo_lakes import run, sql
 from tests.engine_worlds import DEAD, DELISTED, LAST, MARKET_ID, MUTE, NAMES, SCALED
@@ -73,6 +74,18 @@ def test_reasons_are_one_way_to_write_the_same_numbers(made: Lake) -> None:
         keys = [k for k, _ in json.loads(text, object_pairs_hook=list)]
         assert keys == sorted(keys)
         assert text == json.dumps(json.loads(text), separators=(",", ":")).replace("e-0", "e-")
+
+
+def test_rows_are_the_same_however_many_are_written_at_a_time(
+    made: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake.open(shutil.copytree(made.location.path, tmp_path / "lake"))
+    monkeypatch.setattr(universe_rows, "ROWS_AT_ONCE", 7)
+    done = run(lake, "universes", DAY, DAY, **{**GIVEN, "variant": "sevens"})
+    assert done.done == 1
+    sevens, plain = rows_of(lake, "sevens"), rows_of(lake)
+    assert len(plain) > 7
+    assert sevens == {name: {**row, "variant": "sevens"} for name, row in plain.items()}
 
 
 def test_everyone_listed_has_a_row_and_those_who_fail_say_by_which_filter(made: Lake) -> None:
