@@ -104,7 +104,7 @@ def _by_chunk(column: pa.ChunkedArray) -> Feed:
     def feed(h: Any, start: int, stop: int) -> None:
         i = bisect.bisect_right(edges, start) - 1
         if stop > edges[i + 1]:
-            _laid_out(pa.concat_arrays(column.slice(start, stop - start).chunks))(h, 0, stop - start)
+            _feed_across(h, column.slice(start, stop - start).chunks)
             return
         if i not in laid:
             laid.clear()
@@ -114,16 +114,33 @@ def _by_chunk(column: pa.ChunkedArray) -> Feed:
     return feed
 
 
+def _feed_across(h: Any, chunks: list[pa.Array]) -> None:
+    """Feed a run of rows that lies in several chunks.
+
+    Texts, which may be most of a table, are fed where they lie: lengths of all, then bytes of all.
+    """
+    if not _is_text(chunks[0].type):
+        _laid_out(pa.concat_arrays(chunks))(h, 0, sum(map(len, chunks)))
+        return
+    if any(chunk.null_count for chunk in chunks):
+        h.update(np.packbits(np.concatenate([_missing(chunk) for chunk in chunks])).data)
+    for chunk in chunks:
+        h.update(_lengths(pc.binary_length(chunk)).data)
+    for chunk in chunks:
+        edges, view = _bytes_of(chunk)
+        h.update(view[edges[0] : edges[-1]])
+
+
 def _laid_out(array: pa.Array) -> Feed:
     """Lay an array out as plain buffers once: partitions are many and small, and slicing Arrow for each costs more."""
     kind = array.type
-    missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    missing = _missing(array) if array.null_count else None
     before = None if missing is None else _running(missing)
     if pa.types.is_list(kind):
         values = _list_values(array)
     elif pa.types.is_struct(kind):
         values = _struct_values(array)
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    elif _is_text(kind):
         values = _text_values(array)
     else:
         values = _plain_values(array, before)
@@ -163,18 +180,32 @@ def _struct_values(array: pa.StructArray) -> Feed:
 
 def _text_values(array: pa.Array) -> Feed:
     lengths = _lengths(pc.binary_length(array))
-    # What lies under a null is anybody's; an empty text has no bytes.
-    text = pc.fill_null(array, "") if array.null_count else array
-    width = np.dtype(np.int64 if pa.types.is_large_string(array.type) else np.int32)
-    _, offsets, data = text.buffers()
-    edges = np.frombuffer(offsets, width, len(text) + 1, text.offset * width.itemsize)
-    view = memoryview(data if data is not None else b"")
+    edges, view = _bytes_of(array)
 
     def feed(h: Any, start: int, stop: int) -> None:
         h.update(lengths[start:stop].data)
         h.update(view[edges[start] : edges[stop]])
 
     return feed
+
+
+def _bytes_of(array: pa.Array) -> tuple[NDArray[Any], memoryview]:
+    """Bytes of texts and where each begins in them; one edge more than texts."""
+    # What lies under a null is anybody's; an empty text has no bytes.
+    text = pc.fill_null(array, "") if array.null_count else array
+    width = np.dtype(np.int64 if pa.types.is_large_string(array.type) else np.int32)
+    _, offsets, data = text.buffers()
+    edges = np.frombuffer(offsets, width, len(text) + 1, text.offset * width.itemsize)
+    return edges, memoryview(data if data is not None else b"")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _missing(array: pa.Array) -> NDArray[np.bool_]:
+    flags: NDArray[np.bool_] = array.is_null().to_numpy(zero_copy_only=False)
+    return flags
 
 
 def _plain_values(array: pa.Array, before: NDArray[np.int64] | None) -> Feed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +50,22 @@ def test_nulls_and_empty_text_differ() -> None:
     empty = pa.Table.from_pylist([{**base, "row_json": ""}], schema=declared.schema)
     other = pa.Table.from_pylist([{**base, "reason": "", "row_json": "r"}], schema=declared.schema)
     assert rows_digest(empty, declared) != rows_digest(other, declared)
+
+
+@pytest.mark.parametrize("missing", [(), (4,), (0, 9), tuple(range(10))])
+@pytest.mark.parametrize("cuts", [(3,), (1, 2, 9), (5, 5)])
+def test_texts_in_several_chunks_are_those_of_one(cuts: tuple[int, ...], missing: tuple[int, ...]) -> None:
+    declared = contract("quarantine")
+    said = [None if i in missing else "é" * (i % 4) + str(i) for i in range(10)]
+    fields = {"table_name": ["t"] * 10, "source_file": ["f"] * 10, "source_row": range(10), "row_json": ["{}"] * 10}
+    one = pa.table({**fields, "reason": said}, schema=declared.schema)
+    edges = [0, *cuts, 10]
+    # Slices share the buffers of the whole: what lies beside a text in them must not count.
+    parts = pa.chunked_array(
+        [one["reason"].chunk(0).slice(a, b - a) for a, b in itertools.pairwise(edges)], one["reason"].type
+    )
+    place = one.schema.get_field_index("reason")
+    assert rows_digest(one.set_column(place, one.schema.field(place), parts), declared) == rows_digest(one, declared)
+    said[7] = "other"
+    other = pa.table({**fields, "reason": said}, schema=declared.schema)
+    assert rows_digest(other, declared) != rows_digest(one, declared)
