@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from prometheus.lake import Lake
 from tests.demo_lakes import build_demo_lake, copy_lake
 
 REAL_DATA = Path(os.environ.get("PROMETHEUS_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+# A machine busy with other things is no reason for a test to fail.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def reference(days: np.ndarray, calendar: np.ndarray, walk: WalkForward) -> list
         start += walk.test_days
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     n=st.integers(2, 60),
     test=st.integers(1, 20),

@@ -97,7 +97,7 @@ def test_betas_are_about_what_they_were_made_to_be() -> None:
     assert np.corrcoef(found, np.linspace(0, 2, N_NAMES)[:12])[0, 1] > 0.95
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(260, 415), st.integers(1, 30), st.integers(0, 3))
 def test_equal_bits_in_any_chunk(first: int, days: int, seed: int) -> None:
     """A cut series, other targets beside it, and garbage after the last session change nothing."""

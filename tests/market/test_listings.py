@@ -64,7 +64,7 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     return versions
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(versions=histories(), order=st.randoms(use_true_random=False))
 def test_it_is_what_one_finds_looking_day_by_day(versions: list[dict[str, Any]], order: Any) -> None:
     shuffled = list(versions)

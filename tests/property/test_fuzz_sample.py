@@ -11,7 +11,7 @@ from tests.fuzzing.checks import Lakes, check_file, check_line
 from tests.fuzzing.files import File, files
 from tests.fuzzing.lines import LINES, Line
 
-SAMPLE = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+SAMPLE = settings(max_examples=20, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 def test_files_are_taken_whole_or_refused(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ GRIDS = st.tuples(st.integers(0, 25), st.integers(0, 4)).flatmap(
 HORIZONS = st.integers(1, 30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(GRIDS, HORIZONS, FORECASTERS)
 def test_every_row_is_a_distribution(
     grid: np.ndarray, horizon: int, forecaster: StabilityStateChangeForecaster
@@ -39,7 +39,7 @@ def test_every_row_is_a_distribution(
     assert (found.p_to_breaker <= found.p_to_targetable_or_breaker).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(GRIDS, HORIZONS, FORECASTERS, st.data())
 def test_what_comes_later_changes_nothing(
     grid: np.ndarray, horizon: int, forecaster: StabilityStateChangeForecaster, data: st.DataObject
@@ -55,7 +55,7 @@ def test_what_comes_later_changes_nothing(
         np.testing.assert_array_equal(getattr(longer, name)[before], getattr(shorter, name))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(GRIDS, HORIZONS, FORECASTERS, st.randoms(use_true_random=False))
 def test_the_order_of_entities_is_irrelevant(
     grid: np.ndarray, horizon: int, forecaster: StabilityStateChangeForecaster, random: np.random.Generator
@@ -68,7 +68,7 @@ def test_the_order_of_entities_is_irrelevant(
     np.testing.assert_array_equal(mixed.current[back], plain.current)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrays(np.int64, (4, 4), elements=st.integers(0, 10_000)), SMOOTHINGS, SMOOTHINGS)
 def test_more_smoothing_draws_every_probability_towards_even(counts: np.ndarray, one: float, other: float) -> None:
     less, more = sorted([one, other])
@@ -77,7 +77,7 @@ def test_more_smoothing_draws_every_probability_towards_even(counts: np.ndarray,
     assert (near * far >= -1e-12).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(0, 4), HORIZONS, FORECASTERS)
 def test_one_entity_that_never_moved(
     num_sessions: int, code: int, horizon: int, forecaster: StabilityStateChangeForecaster

@@ -55,7 +55,7 @@ def held(lake: Lake) -> dict[Key, int]:
     return dict(zip(found, from_list_array(rows["vector"])[:, 0].astype(int).tolist(), strict=True))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(writes, min_size=1, max_size=4))
 def test_a_table_is_a_dict(
     sequence: list[tuple[dict[Key, int], list[tuple[set[str], set[dt.date], set[str]]]]],

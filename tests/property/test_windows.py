@@ -116,7 +116,7 @@ def assert_cut_equals(known: KnownPanel, place: int, want: PricePanel) -> None:
         assert np.array_equal(got, expected, equal_nan=expected.dtype.kind == "f"), field
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     late=st.sampled_from([0.0, 0.02, 0.3]),
@@ -138,7 +138,7 @@ def test_segments_equal_a_panel_rebuilt_for_every_day(seed: int, late: float, ta
     assert sorted(served) == [(t, name) for t in targets for name in NAMES]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), first=st.integers(0, N - 1))
 def test_membership_is_as_known_in_every_segment(seed: int, first: int) -> None:
     prices, actions, instruments = versions(seed, 0.02)
@@ -228,7 +228,7 @@ def cut(panel: EntitySeries, start: int, stop: int, names: slice = slice(None)) 
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 1000),
     begin=st.integers(MODEL.history, LONG - 2),
@@ -249,7 +249,7 @@ def test_a_chunk_equals_the_same_rows_of_the_whole(seed: int, begin: int, length
     assert {reason: count for reason, count in skipped.items() if count} == part.skipped
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 1000), name=st.integers(0, 5), t=st.integers(200, LONG - 1))
 def test_one_window_alone_equals_it_in_company(seed: int, name: int, t: int) -> None:
     panel = long_panel(seed)
@@ -259,7 +259,7 @@ def test_one_window_alone_equals_it_in_company(seed: int, name: int, t: int) -> 
     assert np.array_equal(whole.vectors[mine].view(np.uint32), alone.vectors.view(np.uint32))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 1000), t=st.integers(200, LONG - 2))
 def test_what_comes_after_does_not_matter(seed: int, t: int) -> None:
     panel = long_panel(seed)

@@ -62,7 +62,7 @@ def data(kind: str, n: int, d: int, rng: np.random.Generator) -> NDArray[np.floa
     return block
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(["plain", "ties", "close", "scales", "zeros", "long"]),
     metric=st.sampled_from(["cosine", "euclidean"]),

@@ -24,7 +24,6 @@ SHARE = float(os.environ.get("PROMETHEUS_FUZZ_SHARE", "1"))
 def _many(examples: int) -> settings:
     return settings(
         max_examples=max(1, round(SHARE * examples)),
-        deadline=None,
         database=None,
         report_multiple_bugs=True,
         suppress_health_check=list(HealthCheck),

@@ -47,7 +47,7 @@ DRAWN = ("bootstrap", "stressed", "parametric")
 METHODS = ("historical", *DRAWN)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(METHODS), st.integers(1, 80), st.integers(1, 60), st.integers(0, 2**40), st.integers(130, 800))
 def test_the_same_seed_gives_the_same_bytes(method: str, horizon: int, n: int, seed: int, sessions: int) -> None:
     first, again = (made(history(sessions), method, horizon, n, seed) for _ in range(2))
@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same_bytes(method: str, horizon: int, n: int, s
         assert n * horizon < 20 or method == "parametric" or other.log_return.tobytes() != first.log_return.tobytes()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(DRAWN), st.integers(2, 40), st.integers(1, 50), st.integers(1, 50))
 def test_more_paths_leave_the_first_ones_as_they_are(method: str, horizon: int, few: int, more: int) -> None:
     past = history()
@@ -82,7 +82,7 @@ def test_method_base_and_date_share_no_draws() -> None:
     assert len({s.random() for s in streams}) == 3
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 60), st.integers(1, 80), st.floats(0.0, 0.05), st.integers(0, 50))
 def test_historical_windows_are_the_past_itself(horizon: int, n: int, unknown: float, seed: int) -> None:
     past = history(400, seed, unknown)
@@ -138,7 +138,7 @@ def test_a_named_window_is_there_and_one_that_cannot_be_is_refused() -> None:
             historical_paths(past, 20, 3, named=(day,))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(METHODS), st.integers(1, 40), st.integers(1, 30), st.floats(0.0, 0.2))
 def test_only_known_returns_are_drawn(method: str, horizon: int, n: int, unknown: float) -> None:
     """What stands where nothing is known changes nothing."""

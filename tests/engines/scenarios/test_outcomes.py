@@ -23,7 +23,7 @@ def reference(path: list[float]) -> float:
     return worst
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrays(np.float64, (3, 12), elements=st.floats(-0.5, 0.5)))
 def test_drawdown_is_the_largest_fall_from_a_peak_the_start_included(paths: np.ndarray) -> None:
     np.testing.assert_allclose(max_drawdowns(paths), [reference(p.tolist()) for p in paths], atol=1e-12)

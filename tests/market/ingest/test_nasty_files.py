@@ -388,7 +388,7 @@ CELL = st.text(alphabet="ab ,;\t|\"'\n\r\u00e9\u20ac0-", max_size=6)
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     packed=st.booleans(),
 )
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_dialect_a_csv_is_written_in_its_cells_come_back(
     tmp_path: Path,
     ingest: Ingest,
@@ -431,7 +431,7 @@ SOUND = (H + R1 + R2 + R3.replace("400", '"4,00"')).encode()
     gone=st.integers(0, 3),
     ends=st.booleans(),
 )
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_gives_rows_of_the_file_or_a_sentence(
     tmp_path: Path, ingest: Ingest, price_feed: Any, cut: int, put: bytes, gone: int, ends: bool
 ) -> None:

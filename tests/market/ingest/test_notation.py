@@ -93,7 +93,7 @@ def test_proof_does_not_cross_files() -> None:
     comma=st.booleans(),
     grouped=st.booleans(),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_numbers_of_two_decimals_are_read_whatever_mark_they_have(
     values: list[Any], comma: bool, grouped: bool
 ) -> None:
@@ -107,7 +107,7 @@ def test_numbers_of_two_decimals_are_read_whatever_mark_they_have(
     month_first=st.booleans(),
     mark=st.sampled_from("/-. "),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_date_is_read_right_or_not_at_all(days: list[dt.date], month_first: bool, mark: str) -> None:
     order = f"%m{mark}%d{mark}%Y" if month_first else f"%d{mark}%m{mark}%Y"
     cells = [d.strftime(order) for d in days]

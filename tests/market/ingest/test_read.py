@@ -206,7 +206,7 @@ LINES = st.tuples(
 
 
 @given(lines=st.lists(LINES, min_size=1, max_size=25))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_the_rows_nothing_is_lost(
     write: Any, ingest: Ingest, price_feed: Any, lines: list[tuple[str, ...]]
 ) -> None:

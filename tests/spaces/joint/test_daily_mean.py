@@ -32,7 +32,7 @@ def means(days: NDArray[np.datetime64], block: NDArray[np.float32], cuts: list[i
     return sums.means()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 300), data=st.data())
 def test_order_and_blocks_do_not_move_a_bit(seed: int, n: int, data: st.DataObject) -> None:
     days, block = vectors(n, seed)
@@ -44,7 +44,7 @@ def test_order_and_blocks_do_not_move_a_bit(seed: int, n: int, data: st.DataObje
     assert one.days.tolist() == other.days.tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 300))
 def test_it_is_the_exactly_summed_mean(seed: int, n: int) -> None:
     """``math.fsum`` adds without error; each component is rounded once to 2^-36 before."""

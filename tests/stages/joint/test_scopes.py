@@ -6,7 +6,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 
 from prometheus.stages.joint.scopes import chosen, described, described_rows, repeated
 
@@ -14,7 +14,6 @@ TEXTS = st.text(max_size=6)
 ROWS = st.lists(st.fixed_dictionaries({"region": TEXTS, "entity_id": TEXTS, "issuer_id": st.none() | TEXTS}))
 
 
-@settings(deadline=None)
 @given(rows=ROWS)
 def test_it_is_each_scope_spelt_alone(rows: list[dict[str, Any]]) -> None:
     columns = {
