@@ -17,13 +17,15 @@ _TAKEN_AT_ONCE = 256
 """Vectors on their way from one block to another; they stay in the processor's cache."""
 
 
-def to_list_array(vectors: NDArray[np.float32]) -> pa.Array:
+def to_list_array(vectors: NDArray[np.float32], kind: pa.ListType | None = None) -> pa.Array:
     """Wrap a block of vectors as an Arrow list column, without a copy when it is C-contiguous float32.
 
     Parameters
     ----------
     vectors : ndarray of shape (n, d)
         One vector a row.
+    kind : pyarrow.ListType, optional
+        Type of the column, of float32 values; lists of non-null values when left out.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def to_list_array(vectors: NDArray[np.float32]) -> pa.Array:
     block = np.ascontiguousarray(vectors, dtype=np.float32)
     n, width = block.shape
     offsets = pa.array(np.arange(0, (n + 1) * width, width, dtype=np.int32)[: n + 1])
-    kind = pa.list_(pa.field("element", pa.float32(), nullable=False))
+    kind = kind or pa.list_(pa.field("element", pa.float32(), nullable=False))
     return pa.ListArray.from_arrays(offsets, pa.array(block.reshape(-1)), type=kind)
 
 
@@ -97,3 +99,46 @@ def vectors_at(column: pa.ChunkedArray, at: NDArray[np.int64], dim: int = EMBEDD
             block[rows] = held[at[rows] - begin]
         begin += len(held)
     return block
+
+
+def rows_at(rows: pa.Table, at: NDArray[np.integer]) -> pa.Table:
+    """Rows of a table at some places, in the order of the places.
+
+    What :meth:`pyarrow.Table.take` returns. It joins chunks first and grows its lists as it goes, up to four times the
+    bytes of the vectors it returns; here vectors are copied once, into a block of their own size.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+    at : ndarray of integers, shape (n,)
+        Places, each from 0 up to the number of rows less one.
+
+    Returns
+    -------
+    pyarrow.Table
+        Of n rows.
+    """
+    import pyarrow as pa
+
+    places = at.astype(np.int64, copy=False)
+    widths = {name: _common_width(rows[name]) for name in rows.column_names}
+    plain = rows.select([name for name, width in widths.items() if not width]).take(pa.array(places))
+    columns = [
+        to_list_array(vectors_at(rows[name], places, width), rows.schema.field(name).type) if width else plain[name]
+        for name, width in widths.items()
+    ]
+    return pa.table(columns, schema=rows.schema)
+
+
+def _common_width(column: pa.ChunkedArray) -> int:
+    """Width of the vectors of a column; zero of a column of anything else."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if not (pa.types.is_list(kind) and pa.types.is_float32(kind.value_type)) or column.null_count:
+        return 0
+    widths = pc.min_max(pc.list_value_length(column))
+    if widths["min"] != widths["max"] or any(chunk.flatten().null_count for chunk in column.chunks):
+        return 0
+    return widths["max"].as_py() or 0

@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 
+from prometheus.vectors import rows_at
+
 if TYPE_CHECKING:
     from prometheus.lake.contract import TableContract
 
@@ -35,7 +37,7 @@ def sort_rows(rows: pa.Table, contract: TableContract) -> pa.Table:
     positions = keys.with_row_index("__row").sort(order, maintain_order=True)["__row"].to_numpy()
     if (positions[1:] > positions[:-1]).all():
         return rows
-    return rows.take(pa.array(positions))
+    return rows_at(rows, positions)
 
 
 def new_digest() -> Any:

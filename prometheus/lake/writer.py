@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +32,7 @@ from prometheus.lake.contract import TableContract
 from prometheus.lake.digest import partition_digests, rows_digest, sort_rows
 from prometheus.lake.predicates import Scalar, condition
 from prometheus.lake.tables import COMMITS_TO_CHECKPOINT, files_of
+from prometheus.vectors import rows_at
 
 ReadFiles = Callable[[Sequence[str]], pa.Table]
 
@@ -234,7 +236,8 @@ def _narrowed(
     values = {column: sorted({key[i] for key in changed}) for i, column in enumerate(declared.partition_by)}
     if not values:
         return wanted, "true"
-    return wanted.filter(_inside(wanted, declared, Replacing(values))), condition(values)
+    inside = _inside(wanted, declared, Replacing(values))
+    return rows_at(wanted, np.flatnonzero(inside)), condition(values)
 
 
 def _merger(declared: TableContract, replacing: Sequence[Replacing]) -> Callable[[pa.Table, pa.Table], pa.Table]:
@@ -242,7 +245,7 @@ def _merger(declared: TableContract, replacing: Sequence[Replacing]) -> Callable
         kept = existing
         for area in replacing:
             if area.keys and kept.num_rows:
-                kept = kept.filter(pc.invert(_inside(kept, declared, area)))
+                kept = rows_at(kept, np.flatnonzero(pc.invert(_inside(kept, declared, area))))
         kept = without_keys(kept, rows, declared.key)
         return sort_rows(pa.concat_tables([kept, rows]), declared)
 
@@ -266,7 +269,7 @@ def without_keys(existing: pa.Table, rows: pa.Table, key: Sequence[str]) -> pa.T
     old = pl.DataFrame(pl.from_arrow(existing.select(list(key)))).with_row_index("__row")
     new = pl.DataFrame(pl.from_arrow(rows.select(list(key))))
     kept = old.join(new, on=list(key), how="anti", maintain_order="left")["__row"]
-    return existing if len(kept) == existing.num_rows else existing.take(pa.array(kept.to_numpy()))
+    return existing if len(kept) == existing.num_rows else rows_at(existing, kept.to_numpy())
 
 
 def _writer_properties(declared: TableContract) -> WriterProperties:
