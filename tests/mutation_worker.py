@@ -35,7 +35,8 @@ class Recorder:
         self._uses: dict[str, list[str]] = {}
         self._seconds: dict[str, float] = defaultdict(float)
         self._fixtures: dict[str, float] = defaultdict(float)
-        self._bad: set[str] = set()
+        self._failed: set[str] = set()
+        self._skipped: set[str] = set()
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -65,16 +66,23 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._seconds[report.nodeid] += report.duration
-        if not report.passed:
-            self._bad.add(report.nodeid)
+        if report.failed:
+            self._failed.add(report.nodeid)
+        elif report.skipped:
+            self._skipped.add(report.nodeid)
 
     def _switch(self, context: str) -> None:
         self._now = context
         self._coverage.switch_context(context)
 
     def written(self) -> dict[str, Any]:
-        tests = {t: {"seconds": self._seconds[t], "fixtures": w} for t, w in self._uses.items() if t not in self._bad}
-        return {"tests": tests, "fixtures": dict(self._fixtures), "failed": sorted(self._bad)}
+        notice_nothing = self._failed | self._skipped
+        tests = {
+            t: {"seconds": self._seconds[t], "fixtures": wide}
+            for t, wide in self._uses.items()
+            if t not in notice_nothing
+        }
+        return {"tests": tests, "fixtures": dict(self._fixtures), "failed": sorted(self._failed)}
 
 
 class FirstFailure:
