@@ -1,8 +1,9 @@
 """One home for statistics: purged walk-forward, rank IC, bootstrap intervals, retrieval and forecast gates."""
 
-from prometheus.evaluation.bootstrap import Bootstrap, difference_interval, mean_block_length, mean_interval
+from prometheus.evaluation.bootstrap import Bootstrap, Intervals, difference_interval, mean_block_length, mean_interval
 from prometheus.evaluation.forecast import qlike, qlike_gate, r2_gate
 from prometheus.evaluation.labels import balanced_accuracy, detection_delays, mean_dwell, recall_of_each
+from prometheus.evaluation.long_run import LongRun
 from prometheus.evaluation.ranks import DailyIC, daily_rank_ic, rank_ic
 from prometheus.evaluation.reliability import Reliability, reliability
 from prometheus.evaluation.result import Result
@@ -20,6 +21,8 @@ from prometheus.evaluation.volatility import (
 __all__ = [
     "Bootstrap",
     "DailyIC",
+    "Intervals",
+    "LongRun",
     "Reliability",
     "Result",
     "Split",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,21 @@ Statistic = Callable[[Real], Real]
 """From means of columns, shape (draws, m), to one number a draw."""
 
 _AT_ONCE = 16
+
+
+class Intervals(Protocol):
+    """How intervals are made: :class:`Bootstrap`, or :class:`~prometheus.evaluation.LongRun` where outcomes overlap."""
+
+    @property
+    def level(self) -> float:
+        """Of the two-sided interval."""
+        ...
+
+    def interval(
+        self, values: Real, statistic: Statistic | None = None, *, pivot: Real | None = None
+    ) -> tuple[float, float]:
+        """Interval of a statistic of column means; see :meth:`Bootstrap.interval`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -168,13 +184,13 @@ def mean_block_length(series: Real) -> float:
     return float(np.clip(length, 1.0, max(1.0, math.ceil(min(3.0 * math.sqrt(n), n / 3.0)))))
 
 
-def mean_interval(series: Real, bootstrap: Bootstrap | None = None) -> tuple[float, float]:
+def mean_interval(series: Real, intervals: Intervals | None = None) -> tuple[float, float]:
     """Interval of the mean of a series in order of time."""
-    return (bootstrap or Bootstrap()).interval(series)
+    return (intervals or Bootstrap()).interval(series)
 
 
-def difference_interval(one: Real, other: Real, bootstrap: Bootstrap | None = None) -> tuple[float, float]:
+def difference_interval(one: Real, other: Real, intervals: Intervals | None = None) -> tuple[float, float]:
     """Interval of the mean of the paired difference ``one - other``, dates resampled together."""
     if len(one) != len(other):
         raise ValueError(f"a paired difference needs equal lengths; got {len(one)} and {len(other)}")
-    return mean_interval(np.asarray(one, dtype=np.float64) - np.asarray(other, dtype=np.float64), bootstrap)
+    return mean_interval(np.asarray(one, dtype=np.float64) - np.asarray(other, dtype=np.float64), intervals)

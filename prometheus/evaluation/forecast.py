@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from prometheus.evaluation.bootstrap import Bootstrap
+from prometheus.evaluation.bootstrap import Bootstrap, Intervals
 from prometheus.evaluation.result import Result
 
 Real = NDArray[np.float64]
@@ -29,7 +29,7 @@ def r2_gate(
     benchmark: Real,
     *,
     over: Over = "pooled",
-    bootstrap: Bootstrap | None = None,
+    intervals: Intervals | None = None,
 ) -> Result:
     """Out-of-sample R2 against a benchmark: ``1 - sum (y - f)^2 / sum (y - b)^2``.
 
@@ -40,8 +40,8 @@ def r2_gate(
     actual, forecast, benchmark : ndarray of shape (n,)
         Rows where any is missing are left out.
     over : {'pooled', 'market'}
-    bootstrap : Bootstrap, optional
-        Blocks of dates; their length follows the memory of the gain in squared error.
+    intervals : Bootstrap or LongRun, optional
+        Of whole dates. Blocks whose length follows the memory of the gain in squared error, when omitted.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def r2_gate(
     other: Real = np.bincount(group, np.square(y - b)).astype(np.float64)
     if not other.sum() > 0.0:
         raise ValueError("the benchmark makes no error; there is nothing to improve on")
-    made = bootstrap or Bootstrap()
+    made = intervals or Bootstrap()
     columns = np.stack([own, other], axis=1)
     low, high = made.interval(columns, lambda m: 1.0 - m[:, 0] / m[:, 1], pivot=other - own)
     value = 1.0 - float(own.sum()) / float(other.sum())
@@ -68,13 +68,13 @@ def qlike_gate(
     benchmark: Real,
     *,
     over: Over = "pooled",
-    bootstrap: Bootstrap | None = None,
+    intervals: Intervals | None = None,
 ) -> Result:
     """Mean QLIKE loss a forecast saves against a benchmark; positive is better, 0 is chance.
 
     Parameters
     ----------
-    days, over, bootstrap
+    days, over, intervals
         As in :func:`r2_gate`.
     actual, forecast, benchmark : ndarray of shape (n,)
         Variances, positive.
@@ -83,7 +83,7 @@ def qlike_gate(
     gain = qlike(y, b) - qlike(y, f)
     _, group = np.unique(dates, return_inverse=True)
     columns = np.stack([np.bincount(group, gain), np.bincount(group).astype(float)], axis=1)
-    made = bootstrap or Bootstrap()
+    made = intervals or Bootstrap()
     low, high = made.interval(columns, lambda m: m[:, 0] / m[:, 1])
     return Result(f"QLIKE saved ({over})", float(gain.mean()), 0.0, low, high, len(columns), made.level)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prometheus.evaluation.bootstrap import Bootstrap
+from prometheus.evaluation.bootstrap import Bootstrap, Intervals
 from prometheus.evaluation.result import Result
 
 MIN_NAMES = 5
@@ -91,9 +91,17 @@ def rank_ic(
     realised: NDArray[np.float64],
     *,
     min_names: int = MIN_NAMES,
-    bootstrap: Bootstrap | None = None,
+    intervals: Intervals | None = None,
 ) -> Result:
-    """Mean daily rank IC with a block-bootstrap interval over dates.
+    """Mean daily rank IC with an interval over dates.
+
+    Parameters
+    ----------
+    days, scores, realised, min_names
+        As in :func:`daily_rank_ic`.
+    intervals : Bootstrap or LongRun, optional
+        Blocks of dates when omitted. Where outcomes of neighbouring dates overlap, blocks give intervals that are too
+        short: ask for ``LongRun(overlap)``.
 
     Raises
     ------
@@ -103,6 +111,6 @@ def rank_ic(
     daily = daily_rank_ic(days, scores, realised, min_names)
     if len(daily.ic) == 0:
         raise ValueError(f"no date has {min_names} names with a score and an outcome that vary")
-    made = bootstrap or Bootstrap()
+    made = intervals or Bootstrap()
     low, high = made.interval(daily.ic)
     return Result("rank IC", float(daily.ic.mean()), 0.0, low, high, len(daily.ic), made.level)

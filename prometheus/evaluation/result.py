@@ -17,7 +17,7 @@ class Result:
     chance : float
         What is expected without any skill (0 for a correlation, a gain or an R2 against a benchmark).
     low, high : float
-        Bootstrap interval of the value at ``level``.
+        Interval of the value at ``level``.
     n : int
         Independent things resampled: dates, queries or clusters.
     level : float

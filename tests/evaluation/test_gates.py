@@ -73,12 +73,12 @@ def test_dates_that_cannot_be_ranked_are_left_out() -> None:
 def test_rank_ic_finds_a_planted_signal_and_none_in_noise() -> None:
     days, score, rng = panel()
     noise = rng.standard_normal(len(days))
-    planted = rank_ic(days, score, 0.1 * score + noise, bootstrap=QUICK)
+    planted = rank_ic(days, score, 0.1 * score + noise, intervals=QUICK)
     assert planted.beats_chance
     # Spearman of a normal pair: 6/pi asin(rho / 2).
     rho = 0.1 / math.sqrt(1.01)
     assert planted.low < 6 / math.pi * math.asin(rho / 2) < planted.high
-    pure = rank_ic(days, score, noise, bootstrap=QUICK)
+    pure = rank_ic(days, score, noise, intervals=QUICK)
     assert pure.low < 0.0 < pure.high
     assert not pure.beats_chance
     assert pure.n == 400
@@ -152,12 +152,12 @@ def test_r2_of_a_planted_signal_and_of_noise() -> None:
     days, x, rng = panel(seed=3)
     y = 0.5 * x + rng.standard_normal(len(days))
     zero = np.zeros(len(days))
-    found = r2_gate(days, y, 0.5 * x, zero, bootstrap=QUICK)
+    found = r2_gate(days, y, 0.5 * x, zero, intervals=QUICK)
     assert found.value == pytest.approx(1 - np.square(y - 0.5 * x).sum() / np.square(y).sum(), abs=1e-12)
     assert found.low < 0.25 / 1.25 < found.high
     assert found.beats_chance
-    assert r2_gate(days, y, zero, zero, bootstrap=QUICK).value == 0.0
-    worse = r2_gate(days, y, 0.3 * rng.standard_normal(len(days)), zero, bootstrap=QUICK)
+    assert r2_gate(days, y, zero, zero, intervals=QUICK).value == 0.0
+    worse = r2_gate(days, y, 0.3 * rng.standard_normal(len(days)), zero, intervals=QUICK)
     assert worse.high < 0.0
 
 
@@ -166,8 +166,8 @@ def test_the_market_averages_names_first() -> None:
     market = np.repeat(rng.standard_normal(400), 30)
     y = market + 5 * rng.standard_normal(len(days))
     zero = np.zeros(len(days))
-    pooled = r2_gate(days, y, market, zero, bootstrap=QUICK)
-    whole = r2_gate(days, y, market, zero, over="market", bootstrap=QUICK)
+    pooled = r2_gate(days, y, market, zero, intervals=QUICK)
+    whole = r2_gate(days, y, market, zero, over="market", intervals=QUICK)
     assert pooled.value == pytest.approx(1 / 26, abs=0.01)
     assert whole.value == pytest.approx(1 / (1 + 25 / 30), abs=0.06)
     assert whole.n == pooled.n == 400
@@ -178,7 +178,7 @@ def test_errors_shared_by_a_date_widen_the_interval() -> None:
     common = np.repeat(rng.standard_normal(400), 30)
     alone, shared = rng.standard_normal(len(days)), common + 0.1 * rng.standard_normal(len(days))
     zero, forecast = np.zeros(len(days)), np.full(len(days), 0.1)
-    wide, narrow = (r2_gate(days, y, forecast, zero, bootstrap=QUICK_ROWS) for y in (shared, alone))
+    wide, narrow = (r2_gate(days, y, forecast, zero, intervals=QUICK_ROWS) for y in (shared, alone))
     assert wide.high - wide.low > 4 * (narrow.high - narrow.low)
 
 
@@ -189,10 +189,10 @@ def test_qlike_by_hand_and_its_gate() -> None:
     variance = np.exp(0.5 * x)
     actual = variance * rng.chisquare(5, len(days)) / 5
     flat = np.full(len(days), actual.mean())
-    gain = qlike_gate(days, actual, variance, flat, bootstrap=QUICK)
+    gain = qlike_gate(days, actual, variance, flat, intervals=QUICK)
     assert gain.beats_chance
     assert gain.value == pytest.approx((qlike(actual, flat) - qlike(actual, variance)).mean(), abs=1e-12)
-    none = qlike_gate(days, actual, flat, flat, bootstrap=QUICK)
+    none = qlike_gate(days, actual, flat, flat, intervals=QUICK)
     assert (none.value, none.low, none.high) == (0.0, 0.0, 0.0)
     with pytest.raises(ValueError, match="positive variances"):
         qlike(np.array([0.0]), np.array([1.0]))
@@ -205,8 +205,8 @@ def test_rows_without_a_number_are_left_out() -> None:
     holes[::3] = np.nan
     kept = np.isfinite(holes)
     zero = np.zeros(len(days))
-    assert r2_gate(days, y, holes, zero, bootstrap=QUICK) == r2_gate(
-        days[kept], y[kept], x[kept], zero[kept], bootstrap=QUICK
+    assert r2_gate(days, y, holes, zero, intervals=QUICK) == r2_gate(
+        days[kept], y[kept], x[kept], zero[kept], intervals=QUICK
     )
     with pytest.raises(ValueError, match="no row has"):
         r2_gate(days, y, np.full(len(days), np.nan), zero)
@@ -223,7 +223,7 @@ def test_ridge_walks_forward_and_sees_no_future() -> None:
     first = DAYS[120 + 10 - 1]
     assert np.isnan(forecast[days < first]).all()
     assert np.isfinite(forecast[days >= first]).all()
-    found = r2_gate(days, y, forecast, np.where(np.isnan(forecast), np.nan, 0.0), bootstrap=QUICK)
+    found = r2_gate(days, y, forecast, np.where(np.isnan(forecast), np.nan, 0.0), intervals=QUICK)
     assert found.beats_chance
     assert found.value == pytest.approx(0.48 / 1.48, abs=0.08)
     # Targets realised after a fold's training do not move its forecasts.
@@ -235,7 +235,7 @@ def test_ridge_walks_forward_and_sees_no_future() -> None:
     assert not np.array_equal(again[days > DAYS[330]], forecast[days > DAYS[330]])
     noise = rng.standard_normal(len(days))
     nothing = r2_gate(
-        days, noise, ridge_forecasts(days, features, noise, walk), np.where(days < first, np.nan, 0.0), bootstrap=QUICK
+        days, noise, ridge_forecasts(days, features, noise, walk), np.where(days < first, np.nan, 0.0), intervals=QUICK
     )
     assert not nothing.beats_chance
 

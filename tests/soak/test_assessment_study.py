@@ -2,7 +2,7 @@
 
 Walk-forward: every head is fitted at the end of a year on the rows whose outcomes were over by then, with the penalty
 and the information coefficient of years it had not seen, and orders the names of the year after. The code that fits and
-scores is the engine's. Intervals of mean daily rank correlations resample dates in blocks; chance is 0.
+scores is the engine's. Intervals of mean daily rank correlations know how far outcomes overlap; chance is 0.
 
 Real: two markets of other names and vendors, 150 liquid names each that lived to the end of their files (so nothing is
 said of names that failed), every fifth session.
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from prometheus.cli.backfill import backfill
 from prometheus.cli.config import compose
 from prometheus.engines.assessment import HORIZONS, next_returns, normal_scores
-from prometheus.evaluation import Bootstrap, Result, difference_interval, rank_ic
+from prometheus.evaluation import Bootstrap, Intervals, LongRun, Result, difference_interval, rank_ic
 from prometheus.evaluation.ranks import DailyIC, daily_rank_ic
 from prometheus.lake import Lake
 from prometheus.market.panel import build_panel
@@ -83,6 +83,11 @@ def real_sample(lake: Lake, market: Market, model_id: str, only: slice | None = 
     return sample_of(series, at, year, model_id)
 
 
+def overlapping(sessions: int, apart: int = EVERY) -> LongRun:
+    """Intervals for outcomes of some sessions, of rows so many sessions apart."""
+    return LongRun(-(-sessions // apart))
+
+
 def said(result: Result) -> str:
     return f"{result.value:+.4f} [{result.low:+.4f}, {result.high:+.4f}]"
 
@@ -115,7 +120,8 @@ def by_lag(sample: Sample, scores: NDArray[np.float64]) -> list[tuple[str, Resul
         realised = np.full(len(sample.day), np.nan)
         over = sample.day < len(inside)
         realised[over] = later[sample.name[over], sample.day[over]]
-        found.append((f"sessions {begin + 1} to {end}", rank_ic(sample.days, scores, realised)))
+        result = rank_ic(sample.days, scores, realised, intervals=overlapping(end - begin))
+        found.append((f"sessions {begin + 1} to {end}", result))
     return found
 
 
@@ -137,7 +143,7 @@ def test_rank_correlations_on_real_markets(
                 for which, scores in (("basic", walked.basic), ("context", walked.context)):
                     if which == "basic" and number:
                         continue
-                    result = rank_ic(sample.days, scores, walked.realised)
+                    result = rank_ic(sample.days, scores, walked.realised, intervals=overlapping(horizon))
                     key = which if which == "basic" else model_id, horizon
                     results[key] = result
                     daily_ics[key] = daily_rank_ic(sample.days, scores, walked.realised)
@@ -156,17 +162,18 @@ def test_rank_correlations_on_real_markets(
                 daily(real_sample(lake, market, model_id, _year_of(sample, 2016)))
         for horizon in HORIZONS:
             for one, other in ((MODELS[1], MODELS[0]), (MODELS[1], "basic"), (MODELS[0], "basic")):
-                mean, low, high = over(daily_ics[one, horizon], daily_ics[other, horizon])
+                pair = daily_ics[one, horizon], daily_ics[other, horizon]
+                mean, low, high = over(*pair, overlapping(horizon))
                 print(f"  {horizon:2d} sessions  {one} over {other}: {mean:+.4f} [{low:+.4f}, {high:+.4f}]")
     assert all(r.n > 500 for r in results.values())
     assert all(abs(r.value) < 0.2 for r in results.values()), "no honest score of a month orders names like that"
 
 
-def over(one: DailyIC, other: DailyIC) -> tuple[float, float, float]:
+def over(one: DailyIC, other: DailyIC, intervals: Intervals) -> tuple[float, float, float]:
     """Mean difference of two scores' rank correlations on the days both have, and its interval."""
     both, a, b = np.intersect1d(one.days, other.days, return_indices=True)
     assert len(both) > 500
-    return (float((one.ic[a] - other.ic[b]).mean()), *difference_interval(one.ic[a], other.ic[b]))
+    return (float((one.ic[a] - other.ic[b]).mean()), *difference_interval(one.ic[a], other.ic[b], intervals))
 
 
 def _year_of(sample: Sample, year: int) -> slice:
@@ -222,7 +229,8 @@ def test_what_contexts_of_names_with_news_say(
                 np.unique(at, return_inverse=True)[1],
             )
             realised = np.where(known[cell], returns[cell], np.nan)
-            result = rank_ic(sessions.dates[at], rows["score"].to_numpy(), realised)
+            by = overlapping(horizon, 1)
+            result = rank_ic(sessions.dates[at], rows["score"].to_numpy(), realised, intervals=by)
             with capsys.disabled():
                 print(f"\nstocknet, {horizon:2d} sessions, {variant:9} IC {said(result)} over {result.n} days", end="")
             assert result.n > 250
@@ -281,14 +289,20 @@ def test_nothing_is_found_where_there_is_nothing(capsys: pytest.CaptureFixture[s
     The first twenty were named before any was seen, and only they are asked for seventeen: of many twenties one could
     always choose a better one. The others, printed beside them, say what a miss is worth.
     """
-    settings = {"5 sessions": (5, 1), "21 sessions": (21, 1), "21 sessions, days that do not overlap": (21, 5)}
+    blocks = Bootstrap(draws=500)
+    settings: dict[str, tuple[int, int, Intervals]] = {
+        "5 sessions": (5, 1, blocks),
+        "21 sessions, days that do not overlap": (21, 5, blocks),
+        "21 sessions": (21, 1, overlapping(21)),
+        "21 sessions, blocks": (21, 1, blocks),
+    }
     found: dict[str, list[Result]] = {which: [] for which in settings}
     for seed in range(100, 100 + 20 * TWENTIES):
         sample = made_world(seed, strength=0.0, names=40, years=6).sample
         walks = {horizon: walk(sample, horizon) for horizon in (5, 21)}
-        for which, (horizon, every) in settings.items():
+        for which, (horizon, every, intervals) in settings.items():
             scores = np.where(sample.day % every == 0, walks[horizon].context, np.nan)
-            made = rank_ic(sample.days, scores, walks[horizon].realised, bootstrap=Bootstrap(draws=500))
+            made = rank_ic(sample.days, scores, walks[horizon].realised, intervals=intervals)
             found[which].append(made)
     inside = {which: np.array([r.low <= 0.0 <= r.high for r in results]) for which, results in found.items()}
     for which, results in found.items():
@@ -300,9 +314,10 @@ def test_nothing_is_found_where_there_is_nothing(capsys: pytest.CaptureFixture[s
                 f"{' '.join(map(str, inside[which].reshape(-1, 20).sum(axis=1)))}"
             )
         assert abs(values.mean()) < 3.0 * values.std(ddof=1) / np.sqrt(len(values))
-    for which in ("5 sessions", "21 sessions, days that do not overlap"):
+    promised = [which for which in settings if which != "21 sessions, blocks"]
+    for which in promised:
         assert inside[which].mean() >= 0.92
-    for which in ("5 sessions", "21 sessions, days that do not overlap"):
+    for which in promised:
         assert inside[which][:20].sum() >= 17, which
 
 
