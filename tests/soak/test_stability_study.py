@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from prometheus.engines.stability import HORIZON, RidgeSums, YearlyHeads
 from prometheus.engines.stability.embedding import ANCHOR_SLOTS, TARGETS
 from prometheus.evaluation import (
+    LongRun,
     Result,
     ewma_log_variance,
     har_features,
@@ -206,18 +207,20 @@ def judged(sample: Sample, say: Say) -> dict[str, dict[str, Result]]:
         for name, made in forecasts.items():
             known = np.isfinite(made.level[:, t])
             loss = qlike(actual[known], made.level[known, t]).mean()
-            found = {"r2": r2_gate(sample.days, y, made.log[:, t], mean[:, t])}
+            results[f"{target} {name}"] = found = {"r2": r2_gate(sample.days, y, made.log[:, t], mean[:, t])}
             say(f"  {target:13} {name:32} R2 {found['r2'].value:.4f}, QLIKE {loss:.4f}")
+            if not name.startswith("embedding"):
+                continue
             for other in ("HAR", "EWMA .94", LONG):
-                if name.startswith("embedding"):
-                    found[f"r2 {other}"] = r2_gate(sample.days, y, made.log[:, t], forecasts[other].log[:, t])
-                    found[f"qlike {other}"] = qlike_gate(
-                        sample.days, actual, made.level[:, t], forecasts[other].level[:, t]
+                logs = sample.days, y, made.log[:, t], forecasts[other].log[:, t]
+                levels = sample.days, actual, made.level[:, t], forecasts[other].level[:, t]
+                for what, gate, given in (("r2", r2_gate, logs), ("qlike", qlike_gate, levels)):
+                    found[f"{what} {other}"] = r = gate(*given)
+                    told = gate(*given, intervals=LongRun(-(-HORIZON // EVERY)))
+                    say(
+                        f"      {what:5} over {other:16} {r.value:+.4f} [{r.low:+.4f}, {r.high:+.4f}], "
+                        f"knowing the overlap [{told.low:+.4f}, {told.high:+.4f}]"
                     )
-                    for what in ("r2", "qlike"):
-                        r = found[f"{what} {other}"]
-                        say(f"      {what:5} over {other:16} {r.value:+.4f} [{r.low:+.4f}, {r.high:+.4f}]")
-            results[f"{target} {name}"] = found
     return results
 
 
