@@ -83,3 +83,11 @@ def test_many_rows_are_hashed_as_one_by_one() -> None:
     whole = row_hashes(rows)
     assert len(set(whole.tolist())) == n
     np.testing.assert_array_equal(whole, np.concatenate([row_hashes(rows.slice(i, 1_000)) for i in range(0, n, 1_000)]))
+
+
+def test_a_list_that_is_missing_moves_no_other_rows_list() -> None:
+    lists = [["a", "b"], None, ["c"], [], None, ["d", "e"]]
+    rows = pa.table({"lists": pa.array(lists, pa.list_(pa.string()))})
+    alone = [row_hashes(rows.slice(i, 1))[0] for i in range(len(lists))]
+    assert row_hashes(rows).tolist() == alone
+    assert len(set(alone)) == 5  # the two that are missing are equal

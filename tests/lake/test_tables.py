@@ -34,6 +34,7 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Location.of("here/../there") == Location(str(tmp_path / "there"))
     assert Location.of(f"file://{tmp_path}/x/") == Location(f"{tmp_path}/x")
     assert Location.of("gs://bucket/x/") == Location("gs://bucket/x")
+    assert Location.of("c:/lake").path == tmp_path / "c:" / "lake"  # a letter is a drive, or a folder, but no scheme
     assert Location.of(tmp_path).table_uri("regimes") == f"{tmp_path}/engines/regimes"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from prometheus import __version__
 from prometheus.errors import PrometheusError
 from prometheus.lake import Lake
-from prometheus.runtime import RunOptions, run_stage
+from prometheus.runtime import RunOptions, ledger, run_stage
 from prometheus.runtime.ledger import IngestBook, assumptions, close_run
 from tests.lake_rows import price_rows
 from tests.toy_stage import TOY, ToyParams
@@ -50,6 +51,14 @@ def test_a_run_is_written_down_from_its_start_to_its_end(lake: Lake) -> None:
     ]
     assert {c["run_id"] for c in chunks} == {started["run_id"]}
     assert all(0.0 <= c["seconds"] < 60 for c in chunks)
+
+
+def test_chunks_close_together_are_written_down_in_one_commit(lake: Lake) -> None:
+    began = time.monotonic()
+    run_stage(lake, TOY, ToyParams(), FIRST, LAST, options=RunOptions(executor="serial", chunk_days=1))
+    commits = lake.version("job_chunks") or 0  # the table itself is version 0
+    assert lake.count("job_chunks") == len(DAYS)
+    assert commits <= 1 + (time.monotonic() - began) / ledger._SECONDS_BETWEEN_CHUNKS
 
 
 def test_every_day_has_its_lineage(lake: Lake) -> None:

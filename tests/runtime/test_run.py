@@ -186,11 +186,16 @@ def mean_of(lake: Lake, day: dt.date) -> float:
     return found
 
 
+@pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize("dies", ["named", "killed"])
 def test_rows_of_inputs_that_were_taken_back_are_not_done(
-    lake: Lake, dies: str, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, dies: str, told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Inputs go there and back; in between rows were made, of some names alone or by a run killed before lineage."""
+    """Inputs go there and back; in between rows were made, of some names alone or by a run killed before lineage.
+
+    A restore that is told of the stage withdraws its days; one that is not (a stage of another program) leaves it to
+    what lineage says was begun.
+    """
     run_stage(lake, TOY, ToyParams(), FIRST, LAST)
     version, changed = lake.version("prices_daily"), SESSIONS[10]
     lake.deliver("prices_daily", price_rows([changed], ["A"], close=500.0), own_instants=False)
@@ -207,11 +212,16 @@ def test_rows_of_inputs_that_were_taken_back_are_not_done(
         monkeypatch.undo()
     assert mean_of(lake, changed) > 200.0
     assert version is not None
-    restore_table(lake, "prices_daily", version, stages=[TOY])
+    restore_table(lake, "prices_daily", version, stages=[TOY] if told else [])
     again = run_stage(lake, TOY, ToyParams(), FIRST, LAST)
     assert again.done > 0
     assert mean_of(lake, changed) == pytest.approx(100.0)
     assert run_stage(lake, TOY, ToyParams(), FIRST, LAST).done == 0
+
+
+def test_an_output_that_is_not_written_keeps_no_other_from_being(lake: Lake) -> None:
+    both = dataclasses.replace(TOY, outputs=("joint_embeddings", *TOY.outputs))
+    assert run_stage(lake, both, ToyParams(), FIRST, LAST).rows == lake.count(TABLE) > 0
 
 
 def test_names_made_again_from_the_same_inputs_leave_the_day_done(lake: Lake) -> None:
