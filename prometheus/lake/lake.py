@@ -23,7 +23,8 @@ from prometheus.lake.digest import feed_rows, new_digest, sort_rows
 from prometheus.lake.predicates import Where, condition
 from prometheus.lake.reader import FILE_INDEX, pruning_predicate, source_sql
 from prometheus.lake.session import create_views, new_connection
-from prometheus.lake.states import StateCache, TableStates, states_of_files
+from prometheus.lake.state_cache import StateCache
+from prometheus.lake.states import TableStates, groups_written, states_of_files
 from prometheus.lake.tables import Location, TableHandles
 from prometheus.lake.validation import conform, validate
 from prometheus.lake.versions import Delivery, Silent, Terms, versions_to_write
@@ -182,13 +183,26 @@ class Lake:
             if batches:
                 yield pa.Table.from_batches(batches)
 
-        folder = self.location.path
         return states_of_files(
-            files,
-            lambda: self._handles.files(declared.name),
-            StateCache(folder / "cache" / "states" if folder is not None else None, declared.name, condition(within)),
-            rows_of,
+            files, lambda: self._handles.files(declared.name), self._sums(declared, condition(within)), rows_of
         )
+
+    def _sums(self, declared: TableContract, only: str = "true") -> StateCache:
+        folder = self.location.path
+        return StateCache(folder / "cache" / "states" if folder is not None else None, declared.name, only)
+
+    def _sum_up(self, declared: TableContract) -> Callable[[pa.Table, Sequence[str]], None] | None:
+        """What is to be done with rows just written: reading vectors back to sum them would take many times as long.
+
+        Files of a year are left alone: each of its days writes them anew, and most are asked for under conditions.
+        """
+        if "as_of_date" not in declared.partition_by:
+            return None
+
+        def noted(rows: pa.Table, files: Sequence[str]) -> None:
+            self._sums(declared).add(groups_written(rows, files, declared.partition_by))
+
+        return noted
 
     def days(self, table: str, where: Where | None = None) -> NDArray[np.datetime64]:
         """Days that hold any row, ascending; the log alone says them where days are partitions and so are conditions.
@@ -376,6 +390,7 @@ class Lake:
             replacing=[replacing] if isinstance(replacing, Replacing) else replacing,
             metadata=metadata,
             check=check,
+            written=self._sum_up(declared),
         )
 
     def deliver(
@@ -421,6 +436,7 @@ class Lake:
             lambda files: self._run(source_sql(declared, files, every_version=True), declared),
             replacing=[Replacing({"as_of_date": self._days_of(declared, rows)})] if declared.may_move else (),
             merge=merge,
+            written=self._sum_up(declared),
         )
         return outcome
 

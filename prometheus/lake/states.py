@@ -4,31 +4,29 @@ Every row counts with a hash of its content (:mod:`.row_hashes`), under its ``as
 versions, its ``known_at``. What an output day may use is then a sum over a rectangle: rows dated inside the declared
 history and known by the day's cut-off. A correction known later falls outside the rectangles of the days before it.
 
-Files are immutable, so their sums are kept in ``cache/states`` under the files' names, those of the whole table and
-those under each condition on rows that was asked for: no row is hashed twice for one question. The cache can be thrown
-away at any time.
+Files are immutable, so their sums are kept (:mod:`.state_cache`) under the files' names, those of the whole table and
+those under each condition on rows that was asked for: no row is hashed twice for one question. A table in files of a
+day is summed as it is written, from the rows in memory; other files are read once, when they are asked for.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import xxhash
 from numpy.typing import NDArray
 
 from prometheus.lake.row_hashes import row_hashes
+from prometheus.lake.state_cache import SCHEMA, StateCache
 
 FilesRead = Callable[[Sequence[str]], Iterator[pa.Table]]
 """Rows of some files, batch by batch; with the column ``file_index``, the place of each row's file among them."""
 
-_SCHEMA = {"file": pl.String, "day": pl.Date, "known": pl.Int64, "state": pl.UInt64}
 _EVER = np.iinfo(np.int64).min
 
 
@@ -103,10 +101,40 @@ def file_groups(files: Sequence[str], read: FilesRead) -> Iterator[pl.DataFrame]
             .group_by("place", "day", "known")
             .agg(pl.col("state").sum())
             .join(names, "place")
-            .select(list(_SCHEMA))
+            .select(list(SCHEMA))
         )
     empty = names.filter(pl.Series(~seen))
-    yield empty.select("file", *(pl.lit(None, kind).alias(n) for n, kind in _SCHEMA.items() if n != "file"))
+    yield empty.select("file", *(pl.lit(None, kind).alias(n) for n, kind in SCHEMA.items() if n != "file"))
+
+
+def groups_written(rows: pa.Table, files: Sequence[str], partition_by: Sequence[str]) -> pl.DataFrame:
+    """Sum the rows just written as :func:`file_groups` would sum those of their files.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        All rows of the partitions written, every column, in the contract's order.
+    files : sequence of str
+        URIs of the files those partitions have now. Nothing is said of a partition in several, nor of one whose name
+        is not that of any rows: they are read when they are asked for.
+    partition_by : sequence of str
+        Columns of text, and ``as_of_date``.
+    """
+    others = [c for c in partition_by if c != "as_of_date"]
+    where = ["day", *others]
+    labels = pl.DataFrame(pl.from_arrow(rows.select(others))) if others else pl.DataFrame()
+    sums = _dated(rows).with_columns(labels).group_by(*where, "known").agg(pl.col("state").sum())
+    named = [{"file": _name(uri), **_partition(uri, partition_by)} for uri in files]
+    held = pl.DataFrame(named, schema={"file": pl.String, **dict.fromkeys(partition_by, pl.String)})
+    held = held.with_columns(pl.col("as_of_date").str.to_date(strict=False).alias("day"))
+    alone = held.filter(pl.len().over(where) == 1)
+    return sums.join(alone, on=where).select(list(SCHEMA))
+
+
+def _partition(uri: str, partition_by: Sequence[str]) -> dict[str, str]:
+    """Values of the partition columns, from the folders a file lies in."""
+    folders = (folder.partition("=") for folder in uri.split("/")[-1 - len(partition_by) : -1])
+    return {column: unquote(value) for column, _, value in folders}
 
 
 def _ahead(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -129,46 +157,6 @@ def _name(uri: str) -> str:
     return uri.rpartition("/")[2]
 
 
-class StateCache:
-    """Sums of files already read, in one small Parquet file for a table and a condition.
-
-    Parameters
-    ----------
-    folder : Path or None
-        Where it is kept; nothing is kept without one.
-    table : str
-    only : str, optional
-        The condition, as SQL, that rows had to meet to be counted.
-    """
-
-    def __init__(self, folder: Path | None, table: str, only: str = "true") -> None:
-        name = table if only == "true" else f"{table}-{xxhash.xxh3_64_hexdigest(only.encode())}"
-        self._path = folder / f"{name}.parquet" if folder is not None else None
-
-    def load(self) -> pl.DataFrame:
-        """Read what is held; nothing when there is none or it cannot be read."""
-        if self._path is not None and self._path.is_file():
-            try:
-                held = pl.read_parquet(self._path)
-            except (OSError, pl.exceptions.PolarsError):
-                return pl.DataFrame(schema=_SCHEMA)
-            if dict(held.schema) == _SCHEMA:
-                return held
-        return pl.DataFrame(schema=_SCHEMA)
-
-    def store(self, groups: pl.DataFrame) -> None:
-        """Replace what is held, in one step; a lake that cannot be written to goes without."""
-        if self._path is None:
-            return
-        temporary = self._path.with_name(f"{self._path.stem}.{uuid.uuid4().hex}.tmp")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            groups.write_parquet(temporary, compression="lz4", statistics=False)
-            temporary.replace(self._path)
-        except (OSError, pl.exceptions.PolarsError):  # a full disk comes as either
-            temporary.unlink(missing_ok=True)
-
-
 def states_of_files(
     files: Sequence[str], current: Callable[[], Sequence[str]], cache: StateCache, read: FilesRead
 ) -> TableStates:
@@ -188,6 +176,7 @@ def states_of_files(
     missing = [f for f in files if _name(f) not in known]
     if missing:
         held = pl.concat([held, *file_groups(missing, read)])
+    if missing or cache.is_in_parts:
         alive = pl.DataFrame({"file": [_name(f) for f in current()]}, schema={"file": pl.String})
         cache.store(held.join(alive, on="file", how="semi"))
     asked = pl.DataFrame({"file": [_name(f) for f in files]}, schema={"file": pl.String})

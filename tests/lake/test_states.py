@@ -13,10 +13,12 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from prometheus.lake import Lake, states
-from tests.lake_rows import days_from, price_rows
+from prometheus.lake import Lake, Replacing, contract, states
+from prometheus.lake.state_cache import StateCache
+from tests.lake_rows import days_from, price_rows, window_rows
 
 DAY = dt.date(2020, 1, 2)
+PER_DAY = ("as_of_date",)
 WHOLE = np.array([dt.date(2021, 1, 1)], dtype="datetime64[D]")
 
 
@@ -148,9 +150,10 @@ def test_a_condition_within_files_is_answered_from_the_rows(lake: Lake) -> None:
 
 def test_rows_are_hashed_once(lake: Lake, hashed: list[int]) -> None:
     lake.deliver("prices_daily", price_rows(days_from(DAY, 3), ["A"]))
+    assert hashed == [3], "as they are written"
     first = lake.states("prices_daily")
     again = Lake.open(lake.location.root).states("prices_daily")
-    assert hashed == [3], "sums of files once read are kept"
+    assert hashed == [3], "sums of files once told or read are kept"
     np.testing.assert_array_equal(first.states, again.states)
     lake.deliver("prices_daily", price_rows([DAY], ["B"]))
     lake.states("prices_daily")
@@ -201,7 +204,7 @@ def test_sums_under_a_condition_are_kept_by_themselves(lake: Lake, hashed: list[
     lake.deliver("prices_daily", price_rows(days_from(DAY, 3), ["A", "B"]))
     asked = [None, {"instrument_id": "A"}, {"instrument_id": ["A", "B"]}, {"instrument_id": "B", "volume": 1.0}]
     first = [lake.states("prices_daily", where).between(None, WHOLE).tolist() for where in asked]
-    assert sum(hashed) == 6 + 3 + 6 + 0
+    assert sum(hashed) == 6 + 3 + 6 + 0, "the whole table as it was written, the rest as it was asked for"
     hashed.clear()
     again = [
         Lake.open(lake.location.root).states("prices_daily", where).between(None, WHOLE).tolist() for where in asked
@@ -210,7 +213,7 @@ def test_sums_under_a_condition_are_kept_by_themselves(lake: Lake, hashed: list[
     assert first[0] == first[2] != first[1]
     lake.deliver("prices_daily", price_rows([DAY], ["B"], close=7.0))
     assert lake.states("prices_daily", asked[1]).between(None, WHOLE).tolist() == first[1]
-    assert sum(hashed) == 1, "of the file that was written again, the rows asked for"
+    assert hashed == [3, 1], "the file that was written again, with both versions; of it, the rows asked for"
 
 
 def test_files_without_a_row_asked_for_are_read_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,3 +226,106 @@ def test_files_without_a_row_asked_for_are_read_once(lake: Lake, monkeypatch: py
 
     monkeypatch.setattr(lake, "stream", unread)
     assert len(lake.states("prices_daily", nobody).days) == 0
+
+
+def kept_by(lake: Lake) -> list[str]:
+    return sorted(path.name for path in (Path(lake.location.root) / "cache" / "states").iterdir())
+
+
+def without_cache(lake: Lake, table: str) -> states.TableStates:
+    """States summed from the files alone."""
+    folder = Path(lake.location.root) / "cache"
+    folder.rename(folder.with_name("put aside"))
+    found = lake.states(table)
+    shutil.rmtree(folder)
+    folder.with_name("put aside").rename(folder)
+    return found
+
+
+def same_states(told: states.TableStates, read: states.TableStates) -> None:
+    assert len(told.days)
+    for name in ("days", "known", "states"):
+        np.testing.assert_array_equal(getattr(told, name), getattr(read, name))
+
+
+def test_what_a_write_tells_is_what_reading_would_find(demo_copy: Lake) -> None:
+    """Every table of a whole chain whose files are of a day, with all they hold: texts, gaps, lists, vectors."""
+    by_day = [t for t in demo_copy.tables() if "as_of_date" in contract(t).partition_by]
+    assert {"prices_daily", "news_articles", "numeric_window_embeddings", "text_embeddings", "joint_embeddings"} <= set(
+        by_day
+    )
+    for table in by_day:
+        some = demo_copy.days(table)[-30:].tolist()
+        rows = demo_copy.read(table, dates=(some[0], some[-1]), every_version=True)
+        fresh = Lake.open(Path(demo_copy.location.root).with_name(f"fresh {table}"), create=True)
+        (fresh.deliver if contract(table).is_versioned else fresh.upsert)(table, rows)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fresh, "stream", None)  # nothing is read
+            told = fresh.states(table)
+        same_states(told, without_cache(fresh, table))
+
+
+def test_a_write_tells_of_partitions_with_odd_names_and_of_what_it_joins(lake: Lake, hashed: list[int]) -> None:
+    table = "numeric_window_embeddings"
+    for variant in ("w 21/é", "a=b%2Fc+d", "v0"):
+        lake.upsert(table, window_rows(days_from(DAY, 2), ["A", "B"], variant=variant))
+    lake.upsert(table, window_rows([DAY], ["C"]))
+    assert hashed == [4, 4, 4, 3], "a day's rows anew with one that joins them"
+    hashed.clear()
+    told = lake.states(table)
+    assert hashed == []
+    same_states(told, without_cache(lake, table))
+    gone = {"model_id": ["num-regime-core-v1"], "variant": ["v0"], "entity_type": ["INSTRUMENT"], "as_of_date": [DAY]}
+    lake.upsert(table, contract(table).empty(), replacing=Replacing(gone, {"entity_id": ["A", "B", "C"]}))
+    same_states(lake.states(table), without_cache(lake, table))
+    assert len(lake.states(table, {"variant": "v0"}).days) == 1
+
+
+def test_the_cache_goes_into_one_file_when_it_is_asked(lake: Lake, hashed: list[int]) -> None:
+    for day in days_from(DAY, 3):
+        lake.deliver("prices_daily", price_rows([day], ["A"]))
+    assert len(kept_by(lake)) == 3
+    lake.states("prices_daily")
+    assert kept_by(lake) == ["prices_daily.parquet"]
+    lake.deliver("prices_daily", price_rows([DAY], ["B"]))
+    assert len(kept_by(lake)) == 2
+    at = np.array([DAY], dtype="datetime64[D]")
+    assert lake.states("prices_daily").between(at, at)[0] == without_cache(lake, "prices_daily").between(at, at)[0]
+
+
+def test_what_was_read_before_its_writer_could_tell_counts_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader beside the writer may find the file before the writer's sums of it."""
+    true = StateCache.add
+
+    def late(cache: StateCache, groups: pl.DataFrame) -> None:
+        lake.states("prices_daily")
+        true(cache, groups)
+
+    monkeypatch.setattr(StateCache, "add", late)
+    lake.deliver("prices_daily", price_rows(days_from(DAY, 2), ["A"]))
+    assert len(kept_by(lake)) == 2
+    same_states(lake.states("prices_daily"), without_cache(lake, "prices_daily"))
+
+
+def test_a_part_that_is_spoilt_is_read_from_the_files(lake: Lake, hashed: list[int]) -> None:
+    lake.deliver("prices_daily", price_rows([DAY], ["A", "B"]))
+    (part,) = (Path(lake.location.root) / "cache" / "states").iterdir()
+    part.write_bytes(b"PAR1 and then nothing")
+    same_states(lake.states("prices_daily"), without_cache(lake, "prices_daily"))
+    assert hashed == [2, 2, 2]
+    assert kept_by(lake) == ["prices_daily.parquet"]
+
+
+def test_nothing_is_told_of_a_partition_in_several_files() -> None:
+    rows = price_rows(days_from(DAY, 2), ["A", "B"])
+    first, second = (f"lake/raw/prices_daily/as_of_date={day}" for day in days_from(DAY, 2))
+    told = states.groups_written(rows, [f"{first}/1.parquet", f"{first}/2.parquet", f"{second}/3.parquet"], PER_DAY)
+    assert told["file"].to_list() == ["3.parquet"]
+    assert told["state"].sum() == states.row_hashes(rows.slice(2)).sum()
+    assert states.groups_written(rows, ["lake/raw/prices_daily/elsewhere/1.parquet"], PER_DAY).height == 0
+
+
+def test_a_lake_that_cannot_keep_sums_goes_without(lake: Lake) -> None:
+    (Path(lake.location.root) / "cache").write_text("a file in the way")
+    lake.deliver("prices_daily", price_rows([DAY], ["A"]))
+    assert len(lake.states("prices_daily").days) == 1
