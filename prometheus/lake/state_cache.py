@@ -52,7 +52,7 @@ class StateCache:
         """Replace what is held, parts that were loaded included; a lake that cannot be written to goes without."""
         if self._path is not None and _write(self._path, groups):
             for part in self._parts:
-                with contextlib.suppress(FileNotFoundError):  # another reader put it into the whole too
+                with contextlib.suppress(OSError):  # another reader may have put it into the whole too
                     part.unlink()
             self._parts = []
 
