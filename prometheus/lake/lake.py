@@ -36,6 +36,8 @@ DEFAULT_ROOT = "./lake"
 ROOT_VARIABLE = "PROMETHEUS_LAKE"
 HASHED_AT_ONCE = 65_536
 """Rows read together where all of a table's rows are hashed."""
+_SUMMED_WHEN_ASKED = frozenset({"joint_embeddings"})
+"""Tables of a day's files in which most of what is written is where a chain ends: few stages read a joint space."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ class Lake:
 
         Files of a year are left alone: each of its days writes them anew, and most are asked for under conditions.
         """
-        if "as_of_date" not in declared.partition_by:
+        if "as_of_date" not in declared.partition_by or declared.name in _SUMMED_WHEN_ASKED:
             return None
 
         def noted(rows: pa.Table, files: Sequence[str]) -> None:
