@@ -171,7 +171,7 @@ def test_own_news_of_some_rows_of_the_demo(stored: Stored) -> None:
         by_article.setdefault(r["article_id"], set()).add(r["instrument_id"])
     news = {(key, day): z for (model, _, key, day), z in stored.vectors.items() if model == "text-fin-general-v1"}
     rows = rows_by_key(lake, "ASSESSMENT_CTX_V0", "hashing")
-    for (day, name), row in list(rows.items())[3::997]:
+    for (day, name), row in sorted(rows.items(), key=lambda item: item[0])[3::331]:
         branch = row["by_name"]["text"]
         rest = [b for b in row["branches"] if b["name"] != "text"]
         own = row["vector"] * (len(rest) + 1) - sum((stored.of(b, row["scope"]["region"]) for b in rest), np.zeros(384))
