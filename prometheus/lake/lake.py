@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 import os
 import threading
@@ -193,18 +194,14 @@ class Lake:
         folder = self.location.path
         return StateCache(folder / "cache" / "states" if folder is not None else None, declared.name, only)
 
-    def _sum_up(self, declared: TableContract) -> Callable[[pa.Table, Sequence[str]], None] | None:
-        """What is to be done with rows just written: reading vectors back to sum them would take many times as long.
+    def _sum_up(self, declared: TableContract, rows: pa.Table, files: Callable[[], Sequence[str]]) -> None:
+        """Keep the sums of rows just written: reading vectors back to sum them would take many times as long.
 
         Files of a year are left alone: each of its days writes them anew, and most are asked for under conditions.
         """
-        if "as_of_date" not in declared.partition_by or declared.name in _SUMMED_WHEN_ASKED:
-            return None
-
-        def noted(rows: pa.Table, files: Sequence[str]) -> None:
-            self._sums(declared).add(groups_written(rows, files, declared.partition_by))
-
-        return noted
+        kept = self.location.path is not None
+        if kept and "as_of_date" in declared.partition_by and declared.name not in _SUMMED_WHEN_ASKED:
+            self._sums(declared).add(groups_written(rows, files(), declared.partition_by))
 
     def days(self, table: str, where: Where | None = None) -> NDArray[np.datetime64]:
         """Days that hold any row, ascending; the log alone says them where days are partitions and so are conditions.
@@ -392,7 +389,7 @@ class Lake:
             replacing=[replacing] if isinstance(replacing, Replacing) else replacing,
             metadata=metadata,
             check=check,
-            written=self._sum_up(declared),
+            written=functools.partial(self._sum_up, declared),
         )
 
     def deliver(
@@ -438,7 +435,7 @@ class Lake:
             lambda files: self._run(source_sql(declared, files, every_version=True), declared),
             replacing=[Replacing({"as_of_date": self._days_of(declared, rows)})] if declared.may_move else (),
             merge=merge,
-            written=self._sum_up(declared),
+            written=functools.partial(self._sum_up, declared),
         )
         return outcome
 

@@ -20,7 +20,7 @@ Hashes = NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _NULL = np.uint64(0xD1B54A32D192ED03)
-# What is worked on at once stays in a processor's own cache: rows, and vectors with their bits widened.
+# What is worked on at once stays in a processor's caches: rows, and vectors with their bits widened.
 _ROWS = 32_768
 _BLOCK = 1_024
 

@@ -95,7 +95,7 @@ def upsert(
     metadata: Mapping[str, str] | None = None,
     merge: Callable[[pa.Table, pa.Table], pa.Table] | None = None,
     check: Callable[[pa.Table], None] | None = None,
-    written: Callable[[pa.Table, Sequence[str]], None] | None = None,
+    written: Callable[[pa.Table, Callable[[], Sequence[str]]], None] | None = None,
 ) -> Commit:
     """Replace rows by key inside the partitions touched, in one commit.
 
@@ -119,7 +119,8 @@ def upsert(
     check : callable, optional
         ``check(existing)`` may refuse, by raising, to put rows beside those the partitions hold.
     written : callable, optional
-        ``written(rows, files)`` is told, after the commit, all rows of the partitions written and their files.
+        ``written(rows, files)`` is told, after the commit, all rows of the partitions written; ``files()`` lists their
+        files.
 
     Raises
     ------
@@ -161,7 +162,7 @@ def upsert(
             _wait(attempt)
             continue
         if written is not None:
-            written(wanted, files_of(handle, predicate))
+            written(wanted, functools.partial(files_of, handle, predicate))
         return Commit(declared.name, handle.version(), rows.num_rows, changed=True, digest=digest)
     raise CommitConflictError(
         f"{declared.name}: other runs changed the same partitions {_ATTEMPTS} times in a row ({touched[:120]}); "

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from prometheus.lake import Lake, Replacing, contract, states
 from prometheus.lake.state_cache import StateCache
+from prometheus.lake.tables import Location
 from tests.lake_rows import days_from, price_rows, window_rows
 
 DAY = dt.date(2020, 1, 2)
@@ -327,3 +328,15 @@ def test_a_lake_that_cannot_keep_sums_goes_without(lake: Lake) -> None:
     (Path(lake.location.root) / "cache").write_text("a file in the way")
     lake.deliver("prices_daily", price_rows([DAY], ["A"]))
     assert len(lake.states("prices_daily").days) == 1
+
+
+def test_where_no_sums_are_kept_none_are_made(lake: Lake, monkeypatch: pytest.MonkeyPatch, hashed: list[int]) -> None:
+    """A lake in an object store has no cache."""
+    at = np.array([DAY], dtype="datetime64[D]")
+    with monkeypatch.context() as patch:
+        patch.setattr(Location, "path", None)
+        lake.deliver("prices_daily", price_rows([DAY], ["A"]))
+        assert hashed == []
+        elsewhere = lake.states("prices_daily").between(at, at)
+    assert lake.states("prices_daily").between(at, at) == elsewhere
+    assert hashed == [1, 1]
