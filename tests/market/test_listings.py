@@ -101,3 +101,9 @@ def test_an_ended_description_is_not_replaced_by_the_one_before() -> None:
 
 def test_without_rows_there_are_none() -> None:
     assert described().height == 0
+
+
+def test_what_is_said_at_the_very_cutoff_was_known_by_then() -> None:
+    said = CUTOFFS[2].astype("datetime64[us]").item()
+    rows = described(listing("A", "OLD"), listing("A", "NEW") | {"known_at": said.replace(tzinfo=dt.UTC)})
+    assert rows["issuer_id"].to_list() == ["OLD"] * 2 + ["NEW"] * (len(DAYS) - 2)
