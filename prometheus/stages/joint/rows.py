@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from prometheus.spaces.joint import BranchRows
@@ -97,6 +98,16 @@ def last_known(days: Days, keys: Names, dated: Days, named: Names, max_age: int)
     return np.where(fits, found, -1)
 
 
+def names_of(column: pa.ChunkedArray | pa.Array, prefix: str = "") -> Names:
+    """Texts of a column, each after a prefix; no text where it is null. Names repeat: each is spelt once."""
+    encoded = (pc.fill_null(column, "") if column.null_count else column).dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    spelt = np.array([prefix + name for name in encoded.dictionary.to_pylist()], dtype=np.str_)
+    names: Names = spelt[encoded.indices.to_numpy()]
+    return names
+
+
 _DAYS = 1 << 20
 
 
@@ -125,7 +136,7 @@ def joined(
         Name of the vector column.
     """
     dated = rows["as_of_date"].to_numpy().astype("datetime64[D]")
-    named = np.array(rows[key_column].to_pylist(), dtype=np.str_)
+    named = names_of(rows[key_column])
     at = last_known(wanted.days, keys, dated, named, max_age)
-    said = np.char.add(prefix, named) if prefix and len(named) else named
+    said = names_of(rows[key_column], prefix) if prefix else named
     return BranchRows.placed(at, vectors_at(rows[vector], at), said, dated)

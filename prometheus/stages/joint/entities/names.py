@@ -20,7 +20,7 @@ from prometheus.market.listings import described_as_known
 from prometheus.runtime import Holding, Input, StageReader
 from prometheus.stages.issuers import VOLUME_DAYS, representatives
 from prometheus.stages.joint.entities.base import Answered, Entities, Scopes, sessions_and_cutoffs
-from prometheus.stages.joint.rows import Wanted
+from prometheus.stages.joint.rows import Wanted, names_of
 from prometheus.stages.joint.scopes import chosen, described_rows, repeated
 from prometheus.stages.numeric.windows import instruments_of
 
@@ -89,9 +89,9 @@ class _MarketEntities(Entities):
             market.region or "",
             dates[at],
             known_by[at],
-            _names(rows[self.column]),
-            _names(rows["instrument_id"]),
-            _names(rows["issuer_id"]),
+            names_of(rows[self.column].to_arrow()),
+            names_of(rows["instrument_id"].to_arrow()),
+            names_of(rows["issuer_id"].to_arrow()),
         )
 
     def _rows(
@@ -121,10 +121,6 @@ class _MarketEntities(Entities):
         names = f"entity_key IN (SELECT {self.column} FROM instruments__versions GROUP BY 1 HAVING {{}})"
         always, ever = (f"{f}(market_id = {literal(scope)})" for f in ("bool_and", "bool_or"))
         return Holding({}, names.format(always), names.format(f"{ever} AND NOT {always}"))
-
-
-def _names(column: pl.Series) -> NDArray[np.str_]:
-    return np.array(column.fill_null("").to_list(), dtype=np.str_)
 
 
 class InstrumentEntities(_MarketEntities):
