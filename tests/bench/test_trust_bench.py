@@ -107,7 +107,9 @@ def summing(lake: Lake) -> Cost:
     return Cost(wall, cpu)
 
 
-def backfill(raw: Path, folder: Path, first: dt.date, last: dt.date, around: Any) -> tuple[Cost, str]:
+def backfill(
+    raw: Path, folder: Path, first: dt.date, last: dt.date, around: Any, set_aside: Callable[[Path], None]
+) -> tuple[Cost, str]:
     """Run from nothing on a linked copy of the raw rows and their sums; cost, and digest of the rows."""
     root = folder / "lake"
     shutil.copytree(raw, root / "raw", copy_function=os.link)
@@ -120,12 +122,12 @@ def backfill(raw: Path, folder: Path, first: dt.date, last: dt.date, around: Any
     assert done.rows > 0
     days = sorted(lake.days(TABLE).tolist())
     digest = lake.digest(TABLE, {"as_of_date": days[:: max(len(days) // 40, 1)]})
-    shutil.rmtree(root)
+    set_aside(root)
     return cost, digest
 
 
 @pytest.mark.bench
-def test_trust_costs_little(market_lake: Lake, tmp_path: Path) -> None:
+def test_trust_costs_little(market_lake: Lake, tmp_path: Path, set_aside: Callable[[Path], None]) -> None:
     raw = Path(market_lake.location.root) / "raw"
     days = market_lake.days("prices_daily").tolist()
     trusted: list[Cost] = []
@@ -135,7 +137,7 @@ def test_trust_costs_little(market_lake: Lake, tmp_path: Path) -> None:
     for pair in range(PAIRS):
         kinds: list[tuple[list[Cost], Any]] = [(trusted, timing(spent)), (bare, without_trust())]
         for costs, around in kinds if pair % 2 == 0 else kinds[::-1]:
-            cost, digest = backfill(raw, tmp_path, days[0], days[-1], around)
+            cost, digest = backfill(raw, tmp_path, days[0], days[-1], around, set_aside)
             costs.append(cost)
             digests.add(digest)
     assert len(digests) == 1, "rows differ with and without their books"
