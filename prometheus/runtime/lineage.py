@@ -14,7 +14,7 @@ from prometheus.lake import Lake, contract
 from prometheus.runtime.params import StageParams, digest_of, narrows
 from prometheus.runtime.plan import Plan
 from prometheus.runtime.stage import Output, Stage
-from prometheus.runtime.withdrawal import DAY_KEY, WITHDRAWN, latest_lineage, withdraw
+from prometheus.runtime.withdrawal import DAY_KEY, latest_lineage, withdraw
 
 Pair = tuple[str, dt.date]
 """A scope and an output day of it."""
@@ -35,18 +35,16 @@ class Lineage:
     def __init__(self, lake: Lake, run_id: str, stage: Stage[Any], params: StageParams, plan: Plan) -> None:
         self._lake, self._stage, self._params, self._plan = lake, stage, params, plan
         # Rows that a run writes of one day before and after its data need keys of their own.
-        self._run_id, self._begun, self._gone = run_id, digest_of("begun", run_id), digest_of("gone", run_id)
+        self._run_id, self._begun = run_id, digest_of("begun", run_id)
 
-    def before(self, pairs: Sequence[Pair], output: Output) -> None:
-        """Say of days that were complete once that they are begun again, and of days about to lose rows that they do.
+    def before(self, pairs: Sequence[Pair]) -> None:
+        """Say of days that were complete once that they are begun again.
 
         Killed before it could say more, a run would leave new rows and old lineage; were the inputs then put back to
         what they were, the old lineage would fit again.
         """
         again = [pair for pair in pairs if pair in self._plan.before]
         self._append(again, self._begun, self._plan.fingerprint, self._plan.inputs, complete=False)
-        if output.gone:
-            self._append(output.gone, self._gone, WITHDRAWN, dict.fromkeys(output.gone, WITHDRAWN), complete=True)
 
     def after(self, pairs: Sequence[Pair], output: Output) -> None:
         """Say that days are done, or some names of them."""
@@ -69,7 +67,7 @@ class Lineage:
         rows = pl.DataFrame(pl.from_arrow(held))
         if self._plan.not_before is not None:
             rows = rows.filter(pl.col("recorded_at") >= self._plan.not_before)
-        mine = pl.col("run_id").is_in([self._run_id, self._begun, self._gone])
+        mine = pl.col("run_id").is_in([self._run_id, self._begun])
         pairs = rows.filter(mine).join(rows.filter(~mine), on=list(DAY_KEY), suffix="_other")
         other = pl.any_horizontal(pl.col(c) != pl.col(f"{c}_other") for c in made)
         unsettled = pairs.filter(other).select(DAY_KEY).unique()

@@ -141,8 +141,16 @@ class StageReader:
         Only what a stage takes away may depend on it, never what it makes: a row whose key is another scope's now is
         left to that scope where it has made the day.
         """
-        where: dict[str, Any] = {"stage": stage, "variant": variant, "scope": scope, "complete": True}
-        return set(self._lake.read("lineage", columns=["as_of_date"], where=where)["as_of_date"].to_pylist())
+        return self.scopes_done(stage, variant, scope=scope).get(scope, set())
+
+    def scopes_done(self, stage: str, variant: str, **only: str) -> dict[str, set[dt.date]]:
+        """Days that lineage calls complete, by scope; as :meth:`days_done`."""
+        where: dict[str, Any] = {"stage": stage, "variant": variant, "complete": True, **only}
+        rows = self._lake.read("lineage", columns=["scope", "as_of_date"], where=where)
+        found: dict[str, set[dt.date]] = {}
+        for scope, day in zip(rows["scope"].to_pylist(), rows["as_of_date"].to_pylist(), strict=True):
+            found.setdefault(scope, set()).add(day)
+        return found
 
     def source(self, table: str, **kwargs: Any) -> str:
         """Return SQL that reads a declared input, for joins; see :meth:`prometheus.lake.Lake.source`."""

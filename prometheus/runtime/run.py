@@ -137,7 +137,7 @@ def _run_chunks(
         t0 = time.monotonic()
         output = stage.compute(params, reader, chunk)
         pairs = [(scope, day) for scope, days in chunk.days.items() for day in days]
-        lineage.before(pairs, output)
+        lineage.before(pairs)
         rows = _commit(lake, stage, output, run_id)
         seconds = time.monotonic() - t0
         lineage.after(pairs, output)

@@ -125,8 +125,6 @@ class Output:
         Skips by reason.
     notes : Counter
         Facts worth a word in the summary that are not skipped keys.
-    gone : list of (scope, day)
-        Output days outside the chunk whose rows these take away: they are not done any more.
     """
 
     rows: dict[str, pa.Table] = field(default_factory=dict)
@@ -135,7 +133,6 @@ class Output:
     skipped: dict[tuple[str, dt.date], int] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
-    gone: list[tuple[str, dt.date]] = field(default_factory=list)
 
     def skip(self, scope: str, day: dt.date, reason: str, count: int = 1) -> None:
         """Count keys that could not be made."""

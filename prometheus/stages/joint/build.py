@@ -69,7 +69,8 @@ def _days(
         for branch in active(space, params):
             if branch.required:
                 source_of(branch).require(params, reader, scopes, first, last)
-    return scopes
+    retired = entities.retired(params, reader)
+    return {s: sorted({*scopes.get(s, ()), *retired.get(s, ())}) for s in dict.fromkeys([*scopes, *retired])}
 
 
 def _compute(space: JointSpace, entities: Entities, params: JointParams, reader: StageReader, chunk: Chunk) -> Output:
@@ -83,12 +84,11 @@ def _compute(space: JointSpace, entities: Entities, params: JointParams, reader:
                 "joint_type": [space.joint_type],
                 "model_id": [params.joint_model_id],
                 "variant": [params.variant],
-                "as_of_date": [*days, *answered.elsewhere],
+                "as_of_date": list(days),
             },
             keys=answered.keys,
             like=answered.like,
         )
-        out.gone += [(scope, day) for day in answered.elsewhere]
         wanted = entities.wanted(params, reader, scope, days)
         if len(wanted):
             tables.append(_scope_rows(space, entities, params, reader, wanted, out))

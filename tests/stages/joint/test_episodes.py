@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from prometheus.encoders.text import describe_text_encoder
@@ -15,7 +16,9 @@ from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import Lake
 from prometheus.market.calendars import stored_sessions
 from prometheus.runtime import RunOptions
+from prometheus.runtime.withdrawal import latest_lineage, withdraw
 from prometheus.stages.joint.episodes import Episode, read_episodes
+from tests.crashes import doctor
 from tests.demo_lakes import run
 from tests.joint_worlds import FRIDAY, MONDAY, WEEK, make, plain, rows_by_key
 from tests.news_rows import article, news_table, regime_table
@@ -46,6 +49,10 @@ def world(root: Path, *more: dict[str, Any]) -> Lake:
     lake.deliver("news_articles", news_table(*(a for a in articles if a["article_id"] != "a22"), *more))
     run(lake, "text_embeddings", WEEK[0] - dt.timedelta(days=7), FRIDAY, backend="hashing", variant="hashing")
     return lake
+
+
+def books_and_rows_agree(lake: Lake) -> bool:
+    return all(finding.table != "joint_embeddings" for finding in doctor(Path(lake.location.root)).findings)
 
 
 def day_mean(i: int) -> np.ndarray:
@@ -135,11 +142,54 @@ def test_an_episode_belongs_to_the_day_it_ended_on_whatever_else_the_request_spa
 
 
 def test_an_episode_whose_end_is_corrected_leaves_its_old_day_and_may_come_back(tmp_path: Path) -> None:
+    """The day left is made again, of nothing: three days are done where two episodes are."""
     lake = world(tmp_path / "lake")
-    for end, done in ((WEEK[3], 2), (FRIDAY, 2), (FRIDAY, 0), (WEEK[3], 2), (WEEK[3], 0)):
+    for end, done in ((WEEK[3], 2), (FRIDAY, 3), (FRIDAY, 0), (WEEK[3], 3), (WEEK[3], 0)):
         path = file_of(tmp_path, episode("MOVED", WEEK[0], end), episode("OTHER", WEEK[0], WEEK[3]))
         assert make(lake, "episode", MONDAY, FRIDAY, episodes_file=path, **HASHED).done == done
         assert set(rows_by_key(lake, JOINT)) == {(end, "MOVED"), (WEEK[3], "OTHER")}
+    assert books_and_rows_agree(lake)
+
+
+def test_an_episode_corrected_to_end_outside_the_range_leaves_its_old_day_too(tmp_path: Path) -> None:
+    lake = world(tmp_path / "lake")
+    ranges = {"2025-02-04": (dt.date(2024, 6, 3), dt.date(2024, 6, 7)), "2031-01-31": (MONDAY, FRIDAY)}
+    for end, (first, last) in ranges.items():
+        path = file_of(tmp_path, episode("E", WEEK[0], FRIDAY))
+        make(lake, "episode", MONDAY, FRIDAY, episodes_file=path, **HASHED)
+        assert set(rows_by_key(lake, JOINT)) == {(FRIDAY, "E")}
+        path = file_of(tmp_path, episode("E", WEEK[0], end))
+        make(lake, "episode", first, last, episodes_file=path, **HASHED)
+        assert rows_by_key(lake, JOINT) == {}
+        assert make(lake, "episode", first, last, episodes_file=path, **HASHED).done == 0
+    # Asked for the new day alone, the old one is looked after all the same.
+    make(lake, "episode", MONDAY, FRIDAY, episodes_file=file_of(tmp_path, episode("E", WEEK[0], FRIDAY)), **HASHED)
+    path = file_of(tmp_path, episode("E", WEEK[0], WEEK[1]))
+    make(lake, "episode", WEEK[1], WEEK[1], episodes_file=path, **HASHED)
+    assert set(rows_by_key(lake, JOINT)) == {(WEEK[1], "E")}
+
+
+def test_an_episode_corrected_to_another_region_leaves_the_row_of_the_old_one(tmp_path: Path) -> None:
+    lake = world(tmp_path / "lake")
+    lake.upsert("regimes", regime_table(WEEK, REGIMES, region="EU"))
+    for region, end, day in (("US", FRIDAY, FRIDAY), ("EU", WEEK[3], WEEK[3]), ("US", WEEK[3], WEEK[3])):
+        path = file_of(tmp_path, episode("E", WEEK[0], end, region), episode("OTHER", WEEK[0], WEEK[2]))
+        make(lake, "episode", MONDAY, FRIDAY, episodes_file=path, **HASHED)
+        rows = rows_by_key(lake, JOINT)
+        assert set(rows) == {(day, "E"), (WEEK[2], "OTHER")}
+        assert rows[day, "E"]["scope"]["region"] == region
+        assert make(lake, "episode", MONDAY, FRIDAY, episodes_file=path, **HASHED).done == 0
+    assert books_and_rows_agree(lake)
+    # Made again by itself, the region it left takes nothing from the one it is in.
+    withdraw(lake, latest_lineage(lake).filter(pl.col("scope") == "EU/E"))
+    assert make(lake, "episode", MONDAY, FRIDAY, episodes_file=path, **HASHED).done == 1
+    assert set(rows_by_key(lake, JOINT)) == {(WEEK[3], "E"), (WEEK[2], "OTHER")}
+    # A run for a third region has nothing to do with it; one for the region it left does.
+    path = file_of(tmp_path, episode("E", WEEK[0], WEEK[1], "EU"), episode("OTHER", WEEK[0], WEEK[2]))
+    make(lake, "episode", MONDAY, FRIDAY, episodes_file=path, region=("ASIA",), **HASHED)
+    assert (WEEK[3], "E") in rows_by_key(lake, JOINT)
+    make(lake, "episode", MONDAY, FRIDAY, episodes_file=path, region=("US",), **HASHED)
+    assert set(rows_by_key(lake, JOINT)) == {(WEEK[2], "OTHER")}
 
 
 def test_an_episode_without_a_branch_has_no_row_and_a_reason(tmp_path: Path) -> None:

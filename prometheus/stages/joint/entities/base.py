@@ -31,13 +31,10 @@ class Answered:
         Column to the values it must have.
     like : mapping of str to str
         Column to the regular expression it must match besides.
-    elsewhere : sequence of date
-        Further days on which such rows may lie from earlier runs, and shall not.
     """
 
     keys: Mapping[str, list[str]]
     like: Mapping[str, str] = field(default_factory=dict)
-    elsewhere: Sequence[dt.date] = ()
 
 
 class Entities(ABC):
@@ -51,6 +48,10 @@ class Entities(ABC):
     @abstractmethod
     def days(self, params: Any, reader: StageReader, first: dt.date, last: dt.date) -> Scopes:
         """Output days there can be, by scope."""
+
+    def retired(self, params: Any, reader: StageReader) -> Scopes:
+        """Days earlier runs made that hold nothing any more, by scope, whatever the range: rows they left there go."""
+        return {}
 
     @abstractmethod
     def wanted(self, params: Any, reader: StageReader, scope: str, days: Sequence[dt.date]) -> Wanted:
