@@ -103,7 +103,7 @@ class EpisodeEntities(Entities):
 
 def _lies_on(episode: Episode, region: str, day: dt.date, reader: StageReader) -> bool:
     """Whether a session of a region is the last one an episode spans."""
-    if region != episode.region or not episode.start_date <= day <= episode.end_date <= day + _LONGEST_CLOSURE:
+    if region != episode.region or not episode.start_date <= day <= episode.end_date:
         return False
     after = day + dt.timedelta(days=1)
     return len(reader.sessions(reader.market_of(region).market_id).between(after, episode.end_date)) == 0
