@@ -50,6 +50,7 @@ _GONE = (
     "that is not there"
 )
 _NOT_THERE = ("No files found that match", "Kernel error: File not found")
+_LOG_NOT_THERE = ("Invalid table version", "Requested snapshot version")
 _DAMAGED = "`prometheus lake doctor` names every damaged file and what to do"
 
 _SYSTEM_NUMBER = re.compile(r"\(os error (\d+)\)|\[Errno (\d+)\]")
@@ -76,7 +77,7 @@ def storage_refusal(error: BaseException) -> StorageError | None:
         return None  # a file this program looked for in vain, or the like: a bug
     if number == errno.ENOENT or any(said in text for said in _NOT_THERE):
         return StorageError(f"a file of the lake is not there{_at(error, text)}; {_GONE}")
-    if "Invalid table version" in text:
+    if any(said in text for said in _LOG_NOT_THERE):
         return StorageError(f"a table's log is not there any more; {_GONE}")
     if "No magic bytes" in text or "Json error" in text:
         return StorageError(f"a file of the lake is damaged{_at(error, text)} ({_first_line(text)}); {_DAMAGED}")

@@ -71,6 +71,10 @@ def test_numpy_says_neither_number_nor_name() -> None:
             "a file of the lake is not there (/lake/a",
         ),
         (DeltaError("Invalid table version: 3"), "log is not there any more"),
+        (
+            DeltaError("Kernel error: Generic delta kernel error: Requested snapshot version 1 is not available"),
+            "log is not there any more",
+        ),
         (duckdb.InvalidInputException("No magic bytes found at end of file '/lake/a.parquet'"), "is damaged"),
         (DeltaError("Kernel error: Json error: Truncated record"), "prometheus lake doctor"),
     ],
