@@ -16,6 +16,10 @@ _LISTED = 20
 """Values of one IN list up to which files are told apart by it; beyond, only its bounds are."""
 
 
+_MOST_LISTED = 4_000
+"""Values of one IN list Delta is given at most: it walks a list by recursion, and some ten thousand end the process."""
+
+
 def literal(value: Any) -> str:
     """SQL literal of one value."""
     if isinstance(value, bool):
@@ -29,21 +33,39 @@ def literal(value: Any) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def condition(where: Where) -> str:
-    """SQL of a conjunction; ``true`` when there is nothing to ask."""
+def condition(where: Where, *, loosely: bool = False) -> str:
+    """SQL of a conjunction; ``true`` when there is nothing to ask.
+
+    Parameters
+    ----------
+    where : mapping
+    loosely : bool
+        Say only the bounds of a column with :func:`too_many` values, as Delta has to be asked.
+    """
     parts = []
     for column, wanted in where.items():
-        values = [wanted] if isinstance(wanted, str | bytes) or not isinstance(wanted, Collection) else list(wanted)
+        values = _values(wanted)
         if not values:
             return "false"
         if len(values) == 1:
             parts.append(f"{column} = {literal(values[0])}")
-        else:
+            continue
+        bounds_alone = loosely and too_many(values)
+        if not bounds_alone:
             parts.append(f"{column} IN ({', '.join(literal(v) for v in values)})")
-            if len(values) > _LISTED:
-                # Without bounds two commits of different days would count as a conflict, and one be written twice.
-                parts.append(f"{column} >= {literal(min(values))} AND {column} <= {literal(max(values))}")
+        if bounds_alone or len(values) > _LISTED:
+            # Without bounds two commits of different days would count as a conflict, and one be written twice.
+            parts.append(f"{column} >= {literal(min(values))} AND {column} <= {literal(max(values))}")
     return " AND ".join(parts) or "true"
+
+
+def too_many(wanted: Scalar | Collection[Scalar]) -> bool:
+    """Whether a column is to have one of more values than Delta can be given in a list."""
+    return len(_values(wanted)) > _MOST_LISTED
+
+
+def _values(wanted: Scalar | Collection[Scalar]) -> list[Any]:
+    return [wanted] if isinstance(wanted, str | bytes) or not isinstance(wanted, Collection) else list(wanted)
 
 
 def date_condition(dates: tuple[dt.date, dt.date] | None, column: str = "as_of_date") -> str:

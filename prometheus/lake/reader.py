@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from prometheus.errors import RequestError
 from prometheus.lake.contract import TableContract
-from prometheus.lake.predicates import Where, condition, date_condition, literal
+from prometheus.lake.predicates import Where, condition, date_condition, literal, too_many
 from prometheus.vectors import EMBEDDING_DIM
 
 _DUCKDB_TYPES = {
@@ -48,7 +48,7 @@ def pruning_predicate(declared: TableContract, dates: tuple[dt.date, dt.date] | 
             parts.append(f"as_of_year >= {dates[0].year} AND as_of_year <= {dates[1].year}")
     partition_where = {k: v for k, v in where.items() if k in declared.partition_by}
     if partition_where:
-        parts.append(condition(partition_where))
+        parts.append(condition(partition_where, loosely=True))
     return " AND ".join(parts) or "true"
 
 
@@ -82,7 +82,7 @@ def source_sql(
     listed = ", ".join(literal(f) for f in files)
     scan = f"read_parquet([{listed}]{partitioning})"
     # The files are those of the partitions asked for already; saying it again would only slow the scan.
-    rest = {k: v for k, v in (where or {}).items() if k not in declared.partition_by}
+    rest = {k: v for k, v in (where or {}).items() if k not in declared.partition_by or too_many(v)}
     dated = "true" if "as_of_date" in declared.partition_by else date_condition(dates)
     filters = [c for c in (dated, condition(rest)) if c != "true"]
     projection = ", ".join(

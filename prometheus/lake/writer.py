@@ -30,7 +30,7 @@ from deltalake.exceptions import CommitFailedError
 from prometheus.errors import CommitConflictError
 from prometheus.lake.contract import TableContract
 from prometheus.lake.digest import partition_digests, rows_digest, sort_rows
-from prometheus.lake.predicates import Scalar, condition
+from prometheus.lake.predicates import Scalar, condition, too_many
 from prometheus.lake.tables import COMMITS_TO_CHECKPOINT, files_of
 from prometheus.vectors import rows_at
 
@@ -220,13 +220,13 @@ def _wait(attempt: int) -> None:
 
 
 def partition_predicate(rows: pa.Table, declared: TableContract, replacing: Sequence[Replacing]) -> str:
-    """SQL that names every partition the write touches (for several columns: the product of their values)."""
+    """SQL of every partition the write touches: the product of its columns' values, of very many all between them."""
     where: dict[str, list[Scalar]] = {}
     for column in declared.partition_by:
         values = set(pc.unique(rows.column(column)).to_pylist())
         values.update(*(area.partitions.get(column, area.keys.get(column, ())) for area in replacing))
         where[column] = sorted(values)
-    return condition(where)
+    return condition(where, loosely=True)
 
 
 def _changed_partitions(existing: pa.Table, wanted: pa.Table, declared: TableContract) -> set[tuple[Scalar, ...]]:
@@ -242,8 +242,13 @@ def _narrowed(
     values = {column: sorted({key[i] for key in changed}) for i, column in enumerate(declared.partition_by)}
     if not values:
         return wanted, "true"
+    predicate = condition(values, loosely=True)
+    for column, some in values.items():
+        if too_many(some):  # then the predicate takes in what lies between them too
+            between = sorted({*some, *pc.unique(wanted.column(column)).to_pylist()})
+            values[column] = between[between.index(some[0]) : between.index(some[-1]) + 1]
     inside = _inside(wanted, declared, Replacing(values))
-    return rows_at(wanted, np.flatnonzero(inside)), condition(values)
+    return rows_at(wanted, np.flatnonzero(inside)), predicate
 
 
 def _merger(declared: TableContract, replacing: Sequence[Replacing]) -> Callable[[pa.Table, pa.Table], pa.Table]:

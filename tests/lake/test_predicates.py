@@ -9,7 +9,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from prometheus.lake.predicates import condition, date_condition, literal
+import prometheus.lake.predicates as module
+from prometheus.lake.predicates import condition, date_condition, literal, too_many
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,17 @@ def test_long_lists_say_their_bounds_too() -> None:
     bounds = "day >= '2024-01-01' AND day <= '2024-01-21'"
     assert condition({"day": days[::-1]}).endswith(f") AND {bounds}")
     assert ">=" not in condition({"day": days[:20]})
+
+
+def test_a_list_too_long_for_delta_is_said_by_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in range(22)]
+    monkeypatch.setattr(module, "_MOST_LISTED", 21)
+    assert condition({"a": "x", "day": days}, loosely=True) == "a = 'x' AND day >= '2024-01-01' AND day <= '2024-01-22'"
+    assert condition({"day": days[1:]}, loosely=True) == condition({"day": days[1:]})
+    assert " IN (" in condition({"day": days})
+    assert too_many(days)
+    assert not too_many(days[1:])
+    assert not too_many("a text is one value, however long")
 
 
 def test_a_range_of_dates_holds_both_ends() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prometheus.lake import Lake, Replacing, contract
+from prometheus.lake import Lake, Replacing, contract, predicates
 from prometheus.lake import lake as module
 from prometheus.lake.writer import partition_predicate, without_keys
 from tests.lake_rows import days_from, window_rows
@@ -59,3 +59,25 @@ def test_rows_without_the_keys_that_come() -> None:
     assert without_keys(rows, window_rows([DAY], ["D"]), key) is rows
     assert without_keys(rows, window_rows([], []), key) is rows
     assert without_keys(rows, rows, key).num_rows == 0
+
+
+def test_more_days_than_delta_can_be_given_a_list_of(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are said by their bounds: what lies between is written as it was."""
+    monkeypatch.setattr(predicates, "_MOST_LISTED", 3)
+    days = days_from(DAY, 11)
+    lake.upsert(TABLE, window_rows(days, ["A", "B"]))
+    held = {(r["as_of_date"], r["entity_id"]): r for r in lake.read(TABLE).to_pylist()}
+    assert len(held) == 22
+    some = days[1:9:2]
+    brought = window_rows(some, ["B", "C"], seed=1)
+    area = Replacing({"as_of_date": some}, {"entity_id": ["A"]})
+    assert lake.upsert(TABLE, brought, replacing=[area]).changed
+    expected = {key: row for key, row in held.items() if key[0] not in some or key[1] not in {"A", "B"}}
+    expected |= {(r["as_of_date"], r["entity_id"]): r for r in brought.to_pylist()}
+    rows = lake.read(TABLE).to_pylist()
+    assert {(r["as_of_date"], r["entity_id"]): r for r in rows} == expected
+    assert len(rows) == len(expected)
+    assert not lake.upsert(TABLE, brought, replacing=[area]).changed
+    assert set(lake.read(TABLE, where={"as_of_date": some})["as_of_date"].to_pylist()) == set(some)
+    assert lake.upsert(TABLE, window_rows(days, ["D"])).changed
+    assert lake.count(TABLE) == len(expected) + len(days)

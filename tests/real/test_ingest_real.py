@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from prometheus.lake import Lake
 from prometheus.lake.contracts import contract
 from prometheus.lake.contracts.raw import QUARANTINE
 from prometheus.market.ingest import Intake, Trading, load_map, read_source
@@ -194,6 +195,18 @@ def test_factors_are_known_late_rather_than_early(source: Source) -> None:
     days = {name: span.days for name, span in lag.iter_rows()}
     assert days == {"VIX": 0, "T10Y2Y": 1, "DCOILWTICO": 8, "AAA": 40, "BAA": 40, "US_EPU": 45, "USREC": 640}
     assert rows["value"].null_count() == 0
+
+
+def test_fifty_years_of_factors_arrive_and_arrive_no_second_time(source: Source, tmp_path: Path) -> None:
+    """Twelve thousand days of one feed are more than the log can be asked for by name."""
+    lake = Lake.open(tmp_path / "lake", create=True)
+    feeds = sorted(source("groundtruth"), key=lambda intake: -intake.rows.num_rows)
+    longest = feeds[0].rows
+    assert len(set(longest["as_of_date"].to_pylist())) > 10_000
+    assert lake.deliver("factors_daily", longest).new == longest.num_rows
+    again = lake.deliver("factors_daily", longest)
+    assert (again.new, again.unchanged) == (0, longest.num_rows)
+    assert lake.count("factors_daily") == longest.num_rows
 
 
 def test_a_delisting_is_a_later_version_of_the_listing(source: Source) -> None:
