@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from prometheus.encoders.joint import calibrate
 from prometheus.errors import BadDataError
 from prometheus.lake import Lake
+from prometheus.spaces.joint import SPACES
 from prometheus.vectors import from_list_array
 
 Vector = NDArray[np.float32]
@@ -153,9 +154,12 @@ class BranchReader:
     def _statistics_of(self, joint_type: str, branch: str, year: int) -> list[tuple[Vector, float]]:
         key = (joint_type, branch, year)
         if key not in self._statistics:
-            where: dict[str, Any] = {"joint_type": joint_type, "branch": branch, "year": year}
-            rows = self.lake.read("branch_statistics", columns=["rms", "mean"], where=where)
-            self._statistics[key] = list(zip(from_list_array(rows["mean"]), rows["rms"].to_pylist(), strict=True))
+            found: list[tuple[Vector, float]] = []
+            for fitted, name in _fitted_as(joint_type, branch):
+                where: dict[str, Any] = {"joint_type": fitted, "branch": name, "year": year}
+                rows = self.lake.read("branch_statistics", columns=["rms", "mean"], where=where)
+                found += zip(from_list_array(rows["mean"]), rows["rms"].to_pylist(), strict=True)
+            self._statistics[key] = found
         return self._statistics[key]
 
     def _fetch(self, refs: Iterable[Ref]) -> None:
@@ -241,6 +245,17 @@ class BranchReader:
         rows = rows.sort_by("as_of_date")
         mean = from_list_array(rows["regime_embedding"]).astype(np.float64).mean(axis=0)
         return [mean.astype(np.float32)]
+
+
+def _fitted_as(joint_type: str, branch: str) -> list[tuple[str, str]]:
+    """Joint types and branches under which the statistics of a branch lie: a space may be scaled by another's."""
+    pairs = {
+        (SPACES[space.scaled_by or space.name].joint_type, held.scaled_as or held.name)
+        for space in SPACES.values()
+        for held in space.branches
+        if (space.joint_type, held.name) == (joint_type, branch)
+    }
+    return sorted(pairs)
 
 
 def ref_of(branch: Mapping[str, Any]) -> Ref:

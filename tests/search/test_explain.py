@@ -151,6 +151,32 @@ def test_calibrated_branches_are_calibrated_again(lake: Lake) -> None:
         np.testing.assert_allclose(branches[1].vector, text, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("joint_type", "name", "model_id", "key", "fitted"),
+    [
+        ("STAB_FRAGILITY_V0", "scenario", "num-scenario-core-v1", "SCENARIO/S/1", ("STAB_FRAGILITY_V0", "stab")),
+        ("EPISODE_V0", "regime", "num-regime-core-v1", "INSTRUMENT/A.US", ("REGIME_CONTEXT_V0", "regime")),
+    ],
+)
+def test_branches_scaled_by_the_statistics_of_others_are_read_again(
+    lake: Lake, joint_type: str, name: str, model_id: str, key: str, fitted: tuple[str, str]
+) -> None:
+    raw, mean = random_vectors(2, 70)
+    kind, _, entity = key.partition("/")
+    write(lake, "numeric_window_embeddings", [numeric_row(model_id, DAY, kind, entity, raw)])
+    fit = {"joint_type": fitted[0], "branch": fitted[1], "variant": "v0", "region": "US", "year": 2025}
+    more = {"as_of_date": dt.date(2024, 12, 31), "num_dates": 200, "rms": 0.7, "mean": mean.tolist()}
+    write(lake, "branch_statistics", [fit | more])
+    went_in = ((raw.astype(np.float64) - mean) / 0.7).astype(np.float32)
+    part = branch(name, 1.0, model_id, key, DAY, went_in)
+    row = joint_row(joint_type, DAY, "X", {"region": "US", "source": name}, went_in, [part], "calibrated")
+    write(lake, "joint_embeddings", [row])
+    ((read,),) = BranchReader(lake).read([row], went_in[None])
+    np.testing.assert_array_equal(read.vector, went_in.astype(np.float64))
+    ((stored,),) = BranchReader(lake).read([row], went_in[None], models=[model_id])
+    np.testing.assert_array_equal(stored.vector, raw.astype(np.float64))
+
+
 def test_regimes_and_their_mean_over_an_episode(lake: Lake) -> None:
     days = [dt.date(2025, 1, d) for d in (28, 29, 30, 31)]
     block = random_vectors(5, 7)
