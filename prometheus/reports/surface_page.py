@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 
 import numpy as np
@@ -51,7 +51,7 @@ def surface_page(facts: Sequence[SurfaceFacts], lake: str, made: dt.date, assume
     assumed : sequence of str
         Sentences about reference data whose dates were assumed; said at the top.
     """
-    months = sorted({m for f in facts for m in f.months})
+    months = _every_month({m for f in facts for m in f.months})
     counts = np.zeros((len(facts), len(months)))
     at = {m: j for j, m in enumerate(months)}
     for i, fact in enumerate(facts):
@@ -72,6 +72,12 @@ def surface_page(facts: Sequence[SurfaceFacts], lake: str, made: dt.date, assume
         f'content="width=device-width"><title>Embedding surfaces</title><style>{_STYLE}</style></head>'
         f"<body>{''.join(body)}</body></html>\n"
     )
+
+
+def _every_month(held: Collection[str]) -> list[str]:
+    """Months from the first to the last, those nothing was made for among them: holes are to be seen."""
+    first, last = (np.datetime64(month, "M") for month in (min(held), max(held)))
+    return [str(month) for month in np.arange(first, last + np.timedelta64(1, "M"))]
 
 
 def _overview(facts: Sequence[SurfaceFacts]) -> str:

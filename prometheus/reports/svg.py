@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LEFT, _TOP, _LINE = 390, 18, 16
+_YEAR = 34.0  # pixels a year's number takes
 
 
 def heat_map(rows: Sequence[str], columns: Sequence[str], values: NDArray[np.float64], unit: str) -> str:
@@ -26,10 +27,11 @@ def heat_map(rows: Sequence[str], columns: Sequence[str], values: NDArray[np.flo
     step = max(3.0, min(14.0, 650.0 / max(len(columns), 1)))
     width, height = _LEFT + step * len(columns) + 10, _TOP + _LINE * len(rows) + 4
     out = [_open(width, height)]
-    last = ""
+    last, free = "", 0.0
     for j, column in enumerate(columns):
-        if column[:4] != last and (not last or (j * step) % 40 < step or step * 12 > 34):
+        if column[:4] != last and j * step >= free:
             out.append(_text(_LEFT + j * step, 12, column[:4], "start"))
+            free = j * step + _YEAR
         last = column[:4]
     most = values.max(axis=1, initial=0.0)
     for i, row in enumerate(rows):

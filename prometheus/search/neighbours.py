@@ -139,11 +139,12 @@ def nearest(
     metric : {'cosine', 'euclidean'}
         What the neighbours are chosen and ordered by; both are returned.
     history : bool
-        Short for ``when="earlier"``: any earlier date, at least one window (63 sessions) before.
+        Short for ``when="earlier"``: any earlier date, at least one window before.
     when : {'same_date', 'known', 'earlier', 'apart', 'any'}, optional
         Which dates count; ``same_date`` by default, ``any`` when the query has no date.
     embargo : Embargo, optional
-        By default 63 sessions of the calendar of the query's market; 92 calendar days where that is not known.
+        By default the longest window behind the query (63 sessions, 126 of profiles) by the calendar of its market;
+        in calendar days, 92 for 63 sessions, where that is not known.
     where : mapping, optional
         Conditions on columns of the candidates, for example ``{"entity_key": ["US", "EU"]}``.
     columns : sequence of str

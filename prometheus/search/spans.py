@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,13 +16,15 @@ from prometheus.clock import DEFAULT_MARKETS, Markets, Sessions
 from prometheus.errors import RequestError
 from prometheus.lake import Lake
 from prometheus.market.calendars import stored_sessions
+from prometheus.spaces.joint import SPACES
+from prometheus.spaces.numeric import MODELS
 
 When = Literal["same_date", "known", "earlier", "apart", "any"]
 """``same_date``: the query's date alone. ``known``: up to and with it. ``earlier``: before it by at least the embargo.
 ``apart``: before or after it by at least the embargo (for studies of the past; it looks ahead). ``any``: all dates."""
 
 EMBARGO_SESSIONS = 63
-"""One window: with 63 sessions between two dates, their 63-session windows share no session."""
+"""The usual window: with 63 sessions between two dates, their 63-session windows share no session."""
 
 _SESSIONS_A_YEAR = 252
 _DAYS_A_YEAR = 365.25
@@ -137,11 +140,32 @@ class Spans:
         return marked
 
 
+def window_behind(row: Mapping[str, Any]) -> int:
+    """Sessions of the longest window a row was made of, 63 at least.
+
+    Parameters
+    ----------
+    row : mapping
+        A window embedding says its own in ``window_spec``; behind a joint row are those of the models its ``branches``
+        name, and of the models of the spaces among them.
+    """
+    lengths: list[int] = [EMBARGO_SESSIONS, json.loads(row.get("window_spec") or "{}").get("sessions", 0)]
+    models = {branch["model_id"] for branch in row.get("branches") or ()}
+    seen: set[str] = set()
+    while models:
+        model = models.pop()
+        seen.add(model)
+        lengths += [MODELS[model].window] if model in MODELS else []
+        of_it = {b.model_id for space in SPACES.values() if space.model_id == model for b in space.branches}
+        models |= of_it - seen
+    return max(lengths)
+
+
 def embargo_of(
     lake: Lake | None,
     row: dict[str, Any] | None,
     *,
-    num_sessions: int = EMBARGO_SESSIONS,
+    num_sessions: int | None = None,
     markets: Markets = DEFAULT_MARKETS,
 ) -> Embargo:
     """Embargo by the calendar of the market a row belongs to, where the row says it and the lake holds its sessions.
@@ -150,16 +174,23 @@ def embargo_of(
     ----------
     lake : Lake, optional
     row : dict, optional
-        A joint row (its ``entity_scope`` names a region) or a window embedding (of a MARKET or SECTOR).
-    num_sessions : int
+        A joint row (its ``entity_scope`` names a region) or a window embedding.
+    num_sessions : int, optional
+        By default those of the longest window behind the row (:func:`window_behind`).
     markets : Markets
     """
+    if num_sessions is None:
+        num_sessions = window_behind(row or {})
     market_id = None
     if row is not None and row.get("entity_scope"):
         region = json.loads(row["entity_scope"]).get("region")
         market_id = next((m.market_id for m in markets.by_id.values() if region and m.region == region), None)
     elif row is not None and row.get("entity_type") in {"MARKET", "SECTOR"}:
         market_id = str(row["entity_id"]).partition("/")[0]
+    elif lake is not None and row is not None and row.get("entity_type") == "INSTRUMENT":
+        listed = lake.read("instruments", columns=["market_id"], where={"instrument_id": row["entity_id"]})
+        of_it = set(listed["market_id"].to_pylist())
+        market_id = of_it.pop() if len(of_it) == 1 else None
     if lake is None or market_id not in markets.by_id:
         return Embargo(num_sessions)
     return Embargo(num_sessions, stored_sessions(lake, markets.market(market_id).calendar_id))

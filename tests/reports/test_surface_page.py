@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import re
 from html.parser import HTMLParser
@@ -14,6 +15,7 @@ from prometheus.cli.main import main
 from prometheus.errors import MissingInputError
 from prometheus.lake import Lake
 from prometheus.reports import svg
+from prometheus.reports.surface_page import surface_page
 from prometheus.reports.surfaces import surface_facts
 from prometheus.spaces.joint import SPACES
 
@@ -92,3 +94,19 @@ def test_a_heat_map_draws_what_there_is() -> None:
     assert drawn.count("<rect") == 2
     assert "a &amp; b, 2024-03: 10 rows" in drawn
     assert [float(o) for o in re.findall(r'opacity="([\d.]+)"', drawn)] == [0.62, 1.0]
+
+
+def test_years_are_named_where_there_is_room() -> None:
+    months = [str(m) for m in np.arange("2019-12", "2022-01", dtype="datetime64[M]")]
+    drawn = svg.heat_map(["a"], months, np.ones((1, len(months))), "rows")
+    named = re.findall(r'<text x="([\d.]+)"[^>]*>(\d{4})<', drawn)
+    assert [year for _, year in named] == ["2019", "2021"]
+
+
+def test_a_month_without_rows_keeps_its_place(demo_lake: Path) -> None:
+    facts = surface_facts(Lake.open(demo_lake), only=["REGIME_CONTEXT_V0"], sample_rows=50)[:1]
+    held = dataclasses.replace(facts[0], months=["2024-11", "2025-02"], rows_by_month=[3, 4])
+    page = surface_page([held], "a lake", dt.date(2025, 3, 1))
+    places = [float(x) for x in re.findall(r'<rect x="([\d.]+)"[^>]*class="ink"[^>]*><title>[^<]*: [34] rows', page)]
+    assert len(places) == 2
+    assert places[1] - places[0] == pytest.approx(3 * 14.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,10 @@ from prometheus.errors import MissingInputError, RequestError
 from prometheus.lake import Lake, contract
 from prometheus.market.calendars import ensure_sessions
 from prometheus.search import Embargo, Query, Surface, Vectors, embargo_of, nearest, nearest_many
+from prometheus.search.spans import window_behind
+from tests.joint_worlds import listing
 from tests.search_rows import joint_row, numeric_row, profile_row, random_vectors, write
+from tests.text_rows import rows_of
 
 PROFILES = Surface.joint("PROFILE_CORE_V0", "joint-profile-core-v1")
 CONTEXT = Surface.joint("REGIME_CONTEXT_V0", "joint-regime-core-v1")
@@ -142,6 +146,34 @@ def test_without_a_calendar_the_embargo_is_92_days(lake: Lake) -> None:
     assert embargo_of(None, {"entity_scope": '{"region":"US"}'}).sessions is None
     assert embargo_of(lake, {"entity_type": "MARKET", "entity_id": "US_EQ"}).sessions is not None
     assert embargo_of(lake, {"entity_scope": '{"source":"scenarios"}'}).sessions is None
+
+
+@pytest.mark.parametrize(
+    ("row", "sessions"),
+    [
+        ({}, 63),
+        ({"window_spec": '{"sessions":21}'}, 63),  # its statistics look back 63 all the same
+        ({"window_spec": '{"sessions":126}'}, 126),
+        ({"branches": [{"model_id": "num-regime-core-v1"}, {"model_id": "text-fin-general-v1"}]}, 63),
+        ({"branches": [{"model_id": "num-profile-core-v1"}, {"model_id": "text-profile-v1"}]}, 126),
+        ({"branches": [{"model_id": "num-stab-core-v1"}, {"model_id": "joint-profile-core-v1"}]}, 126),
+        ({"branches": [{"model_id": "joint-regime-core-v1"}]}, 63),
+    ],
+)
+def test_the_embargo_is_the_longest_window_behind_a_row(row: dict[str, Any], sessions: int) -> None:
+    assert window_behind(row) == sessions
+    assert embargo_of(None, row).num_sessions == sessions
+    assert embargo_of(None, row, num_sessions=5).num_sessions == 5
+
+
+def test_the_embargo_of_an_instrument_is_counted_on_its_market(lake: Lake) -> None:
+    lake.deliver("instruments", rows_of("instruments", listing("AAA.US", None), listing("BBB.US", None)))
+    lake.deliver("instruments", rows_of("instruments", listing("BBB.US", None, "EU_EQ", begins="2020-01-06")))
+    counted = embargo_of(lake, {"entity_type": "INSTRUMENT", "entity_id": "AAA.US"}).sessions
+    assert counted is not None
+    assert counted.calendar_id == "XNYS"
+    for moved in ("BBB.US", "nobody"):
+        assert embargo_of(lake, {"entity_type": "INSTRUMENT", "entity_id": moved}).sessions is None
 
 
 def test_before_the_first_session_nothing_is_far_enough(lake: Lake) -> None:
