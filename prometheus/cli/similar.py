@@ -150,7 +150,7 @@ SEARCHES = {
 """Searches by the name of their script."""
 
 _HISTORY = {
-    "same_date": "any earlier date, at least one window (63 sessions) before; the date's own rows alone otherwise",
+    "same_date": "any earlier date, at least one window (63 sessions, profiles 126) before; else the date's own rows",
     "known": "only what is dated at least one window (63 sessions) before; everything up to the date otherwise",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from prometheus.errors import BadDataError, MissingInputError
@@ -26,6 +27,8 @@ TABLES: dict[str, tuple[tuple[str, ...], str]] = {
 """Embedding tables: the columns that tell surfaces apart, and the one that names an entity."""
 
 _BRANCH_ROWS = 400
+_SCENARIO = "SCENARIO/"
+_PARTS = {"states": False, "scenarios": True}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,8 @@ class SurfaceFacts:
     table : str
     where : dict of str to str
         What tells it apart.
+    part : str
+        ``states`` or ``scenarios`` where a joint surface holds both: they are compared, but move for other reasons.
     months : list of str
         ``YYYY-MM`` with rows.
     rows_by_month : list of int
@@ -53,6 +58,7 @@ class SurfaceFacts:
 
     table: str
     where: dict[str, str]
+    part: str
     months: list[str]
     rows_by_month: list[int]
     days: int
@@ -64,7 +70,7 @@ class SurfaceFacts:
     @property
     def name(self) -> str:
         """What it is called on the page."""
-        return " / ".join(self.where.values())
+        return " / ".join([*self.where.values(), *([self.part] if self.part else [])])
 
     @property
     def rows(self) -> int:
@@ -91,7 +97,7 @@ def surface_facts(
     first, last : date, optional
         Only rows of these dates.
     sample_rows, sample_days : int
-        Vectors read a surface, from that many dates spread evenly; every count is of all rows.
+        Vectors taken of a surface, from that many dates at least, spread evenly; every count is of all rows.
 
     Raises
     ------
@@ -100,9 +106,9 @@ def surface_facts(
     """
     dates = (first or dt.date.min, last or dt.date.max) if first or last else None
     found = [
-        _facts(lake, table, where, counts, dates, sample_rows, sample_days)
+        _facts(lake, table, where, part, counts, dates, sample_rows, sample_days)
         for table in TABLES
-        for where, counts in _surfaces(lake, table, dates)
+        for where, part, counts in _surfaces(lake, table, dates)
         if not only or set(only) & set(where.values())
     ]
     if not found:
@@ -118,24 +124,36 @@ def surface_facts(
 
 def _surfaces(
     lake: Lake, table: str, dates: tuple[dt.date, dt.date] | None
-) -> list[tuple[dict[str, str], pl.DataFrame]]:
-    """Surfaces of a table, each with its rows a day."""
+) -> list[tuple[dict[str, str], str, pl.DataFrame]]:
+    """Surfaces of a table and their parts, each with its rows a day."""
     columns, entity = TABLES[table]
     source = lake.source(table, columns=[*columns, "as_of_date", entity], dates=dates, every_version=True)
     said = ", ".join(columns)
     counts = pl.DataFrame(
-        pl.from_arrow(lake.query(f"SELECT {said}, as_of_date, count(*) AS n FROM ({source}) GROUP BY ALL ORDER BY ALL"))
+        pl.from_arrow(
+            lake.query(
+                f"SELECT {said}, starts_with({entity}, '{_SCENARIO}') AS of_scenarios, as_of_date, count(*) AS n "
+                f"FROM ({source}) GROUP BY ALL ORDER BY ALL"
+            )
+        )
     )
-    return [
-        (dict(zip(columns, map(str, key), strict=True)), part)
-        for key, part in counts.group_by(columns, maintain_order=True)
-    ]
+    found = []
+    for key, surface in counts.group_by(columns, maintain_order=True):
+        where = dict(zip(columns, map(str, key), strict=True))
+        if surface["of_scenarios"].n_unique() == 1:
+            found.append((where, "", surface))
+        else:
+            found += [
+                (where, name, surface.filter(pl.col("of_scenarios") == is_one)) for name, is_one in _PARTS.items()
+            ]
+    return found
 
 
 def _facts(
     lake: Lake,
     table: str,
     where: dict[str, str],
+    part: str,
     counts: pl.DataFrame,
     dates: tuple[dt.date, dt.date] | None,
     sample_rows: int,
@@ -146,8 +164,9 @@ def _facts(
     )
     entity = TABLES[table][1]
     source = lake.source(table, columns=[entity], dates=dates, where=where, every_version=True)
-    entities = lake.query(f"SELECT count(DISTINCT {entity}) AS n FROM ({source})")["n"][0].as_py()
-    rows = _sample_rows(lake, table, where, counts["as_of_date"].to_list(), sample_rows, sample_days)
+    of_it = f"starts_with({entity}, '{_SCENARIO}') = {_PARTS[part]}" if part else "true"
+    entities = lake.query(f"SELECT count(DISTINCT {entity}) AS n FROM ({source}) WHERE {of_it}")["n"][0].as_py()
+    rows = _sample_rows(lake, table, where, part, counts, sample_rows, sample_days)
     sample = Sample(
         rows["as_of_date"].to_numpy().astype("datetime64[D]"),
         np.array(rows[entity].to_pylist(), dtype=np.str_),
@@ -157,6 +176,7 @@ def _facts(
     return SurfaceFacts(
         table=table,
         where=where,
+        part=part,
         months=by_month["month"].to_list(),
         rows_by_month=by_month["n"].to_list(),
         days=counts.height,
@@ -168,19 +188,26 @@ def _facts(
 
 
 def _sample_rows(
-    lake: Lake, table: str, where: dict[str, str], days: list[dt.date], sample_rows: int, sample_days: int
+    lake: Lake,
+    table: str,
+    where: dict[str, str],
+    part: str,
+    counts: pl.DataFrame,
+    sample_rows: int,
+    sample_days: int,
 ) -> pa.Table:
-    """Rows of some dates, spread evenly; of dates with many rows, every k-th by key."""
-    # A surface with a row a day is sampled by dates alone.
-    chosen = [days[i] for i in np.unique(np.linspace(0, len(days) - 1, min(sample_days, len(days))).astype(int))]
-    columns = ["as_of_date", TABLES[table][1], "vector"]
+    """Rows of some dates, spread evenly, as many as hold the sample; of dates with many rows, every k-th by key."""
+    days, entity = counts["as_of_date"].to_list(), TABLES[table][1]
+    enough = max(sample_days, -(-sample_rows * len(days) // int(counts["n"].sum())))
+    chosen = [days[i] for i in np.unique(np.linspace(0, len(days) - 1, min(enough, len(days))).astype(int))]
+    columns = ["as_of_date", entity, "vector"]
     if table == "joint_embeddings":
         columns += ["joint_type", "entity_scope", "branches"]
     read = lake.read(table, columns=columns, where={**where, "as_of_date": chosen}, every_version=True)
-    if read.num_rows < 2 * len(chosen) and len(days) > sample_days:
-        more = [days[i] for i in np.unique(np.linspace(0, len(days) - 1, min(sample_rows, len(days))).astype(int))]
-        read = lake.read(table, columns=columns, where={**where, "as_of_date": more}, every_version=True)
-    read = read.sort_by([("as_of_date", "ascending"), (TABLES[table][1], "ascending")])
+    if part:
+        of_scenarios = pc.starts_with(read[entity], _SCENARIO)
+        read = read.filter(of_scenarios if _PARTS[part] else pc.invert(of_scenarios))
+    read = read.sort_by([("as_of_date", "ascending"), (entity, "ascending")])
     step = -(-read.num_rows // sample_rows)
     return read.take(np.arange(0, read.num_rows, max(step, 1)))
 

@@ -38,6 +38,7 @@ _TABLES = {
 ENTITY_TYPES = ("INSTRUMENT", "ISSUER", "SECTOR", "MARKET", "SCENARIO", "PORTFOLIO")
 _SAME_NORM = 2e-6
 _SAME_LEFT_OVER = 1e-4
+_NO_AVERAGE = "is no average of its branches, so its likeness cannot be split among them"
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +120,11 @@ class BranchReader:
             recorded = next(b["norm"] for b in row["branches"] if b["name"] == lost[0])
             out[lost[0]] = left
             if abs(_norm(left) - recorded) > _SAME_LEFT_OVER * max(recorded, _norm(stored)) / shares[lost[0]]:
-                raise BadDataError(f"{where} is no average of its branches, so its likeness cannot be split among them")
+                raise BadDataError(f"{where} {_NO_AVERAGE}")
+        else:
+            whole = sum(shares[n] * v for n, v in out.items() if v is not None)
+            if _norm(stored - whole) > _SAME_LEFT_OVER * max(_norm(stored), 1e-12):
+                raise BadDataError(f"{where} {_NO_AVERAGE}")
         return [
             BranchVector(b["name"], b["model_id"], b["variant"], shares[b["name"]], vector)
             for b in row["branches"]

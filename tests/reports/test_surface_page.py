@@ -18,6 +18,7 @@ from prometheus.reports import svg
 from prometheus.reports.surface_page import surface_page
 from prometheus.reports.surfaces import surface_facts
 from prometheus.spaces.joint import SPACES
+from tests.search_rows import joint_row, random_vectors, write
 
 VOID = {"meta", "rect", "polygon", "polyline", "br"}
 
@@ -64,7 +65,29 @@ def test_counts_are_those_of_the_lake(demo_lake: Path) -> None:
     lake = Lake.open(demo_lake)
     for fact in surface_facts(lake, only=["hashing"], sample_rows=100):
         assert fact.rows == lake.count(fact.table, fact.where), fact.name
-        assert len(fact.sample) <= 100
+        assert min(fact.rows, 100) / 2 <= len(fact.sample) <= 100, fact.name
+
+
+def test_states_and_scenarios_of_one_space_are_looked_at_apart(tmp_path: Path) -> None:
+    lake, vectors = Lake.open(tmp_path / "lake", create=True), random_vectors(6)
+    days = [dt.date(2025, 1, 30), dt.date(2025, 1, 31)]
+    keys = [(days[0], "A.US"), (days[0], "B.US"), (days[1], "A.US"), (days[1], "B.US"), (days[1], "SCENARIO/S/1")]
+    keys.append((days[1], "SCENARIO/S/2"))
+    write(
+        lake,
+        "joint_embeddings",
+        [
+            joint_row("STAB_FRAGILITY_V0", day, key, {"source": "x"}, vector)
+            for (day, key), vector in zip(keys, vectors, strict=True)
+        ],
+    )
+    states, scenarios = surface_facts(lake, sample_rows=3)
+    assert states.name == "STAB_FRAGILITY_V0 / joint-stab-fragility-v1 / v0 / states"
+    assert scenarios.name == "STAB_FRAGILITY_V0 / joint-stab-fragility-v1 / v0 / scenarios"
+    assert (states.rows, states.days, states.entities) == (4, 2, 2)
+    assert (scenarios.rows, scenarios.days, scenarios.entities) == (2, 1, 2)
+    assert {key.startswith("SCENARIO/") for key in states.sample.keys.tolist()} == {False}
+    assert {key.startswith("SCENARIO/") for key in scenarios.sample.keys.tolist()} == {True}
 
 
 def test_shares_by_branch_are_those_of_the_variance(demo_lake: Path) -> None:

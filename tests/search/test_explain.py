@@ -261,6 +261,23 @@ def test_rows_that_are_no_averages_are_refused(lake: Lake) -> None:
         split_cosine(whole, whole, 0.5)
 
 
+def test_a_fusion_that_is_no_average_is_refused_though_every_branch_is_there(lake: Lake) -> None:
+    parts = random_vectors(2, 90)
+    for model, vector in zip(("num-stab-core-v1", "num-regime-core-v1"), parts, strict=True):
+        write(lake, "numeric_window_embeddings", [numeric_row(model, DAY, "INSTRUMENT", "CAT.US", vector)])
+    branches = [
+        branch("one", 0.5, "num-stab-core-v1", "INSTRUMENT/CAT.US", DAY, parts[0]),
+        branch("other", 0.5, "num-regime-core-v1", "INSTRUMENT/CAT.US", DAY, parts[1]),
+    ]
+    for stored, right in ((parts.mean(axis=0), True), (random_vectors(1, 91)[0], False)):
+        row = joint_row("PROFILE_CORE_V0", DAY, "CAT", {"source": "num"}, stored, branches, "concat_projection")
+        if right:
+            assert len(BranchReader(lake).read([row], stored[None])[0]) == 2
+        else:
+            with pytest.raises(BadDataError, match="is no average of its branches"):
+                BranchReader(lake).read([row], stored[None])
+
+
 def test_a_missing_side_and_a_norm_of_zero() -> None:
     e = np.eye(384)
     left = [BranchVector("a", "m", "v0", 0.5, e[0]), BranchVector("b", "m", "v0", 0.5, e[1])]
