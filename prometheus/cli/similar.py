@@ -150,8 +150,10 @@ SEARCHES = {
 """Searches by the name of their script."""
 
 _HISTORY = {
-    "same_date": "any earlier date, at least one window (63 sessions, profiles 126) before; else the date's own rows",
-    "known": "only what is dated at least one window (63 sessions) before; everything up to the date otherwise",
+    "same_date": "any earlier date, at least the longest window behind the row (63 sessions, 126 with a profile) "
+    "before; the date's own rows alone otherwise",
+    "known": "only what is dated at least the longest window behind the row (63 sessions, 126 with a profile) before; "
+    "everything up to the date otherwise",
 }
 
 

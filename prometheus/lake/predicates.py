@@ -14,8 +14,6 @@ Where = Mapping[str, Scalar | Collection[Scalar]]
 
 _LISTED = 20
 """Values of one IN list up to which files are told apart by it; beyond, only its bounds are."""
-
-
 _MOST_LISTED = 4_000
 """Values of one IN list Delta is given at most: it walks a list by recursion, and some ten thousand end the process."""
 

@@ -200,8 +200,7 @@ def test_factors_are_known_late_rather_than_early(source: Source) -> None:
 def test_fifty_years_of_factors_arrive_and_arrive_no_second_time(source: Source, tmp_path: Path) -> None:
     """Twelve thousand days of one feed are more than the log can be asked for by name."""
     lake = Lake.open(tmp_path / "lake", create=True)
-    feeds = sorted(source("groundtruth"), key=lambda intake: -intake.rows.num_rows)
-    longest = feeds[0].rows
+    longest = max((intake.rows for intake in source("groundtruth")), key=lambda rows: rows.num_rows)
     assert len(set(longest["as_of_date"].to_pylist())) > 10_000
     assert lake.deliver("factors_daily", longest).new == longest.num_rows
     again = lake.deliver("factors_daily", longest)

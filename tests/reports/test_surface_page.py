@@ -90,6 +90,18 @@ def test_states_and_scenarios_of_one_space_are_looked_at_apart(tmp_path: Path) -
     assert {key.startswith("SCENARIO/") for key in scenarios.sample.keys.tolist()} == {True}
 
 
+def test_a_sample_takes_as_many_dates_as_it_needs_rows_of(tmp_path: Path) -> None:
+    lake, days = Lake.open(tmp_path / "lake", create=True), [dt.date(2024, 1, 1) + dt.timedelta(d) for d in range(200)]
+    vectors = random_vectors(400)
+    rows = [
+        joint_row("EPISODE_V0", d, k, {}, vectors[2 * i + j]) for i, d in enumerate(days) for j, k in enumerate("AB")
+    ]
+    write(lake, "joint_embeddings", rows)
+    for asked, taken, dates in ((1_000, 400, 200), (300, 300, 150), (60, 60, 60)):
+        (fact,) = surface_facts(lake, sample_rows=asked)
+        assert (len(fact.sample), len(np.unique(fact.sample.days))) == (taken, dates)
+
+
 def test_shares_by_branch_are_those_of_the_variance(demo_lake: Path) -> None:
     (fact,) = surface_facts(Lake.open(demo_lake), only=["REGIME_CONTEXT_V0"], first=dt.date(2024, 1, 2))[:1]
     assert fact.where["variant"] == "hashing"
